@@ -1,0 +1,165 @@
+package dispatch
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/chasqui/chasqui/internal/event"
+	"github.com/chasqui/chasqui/internal/media"
+)
+
+// Item is one thing that happened on an instance: what to tell, and what to
+// remember in the same transaction.
+type Item struct {
+	// Data is what users are told; nil when the item is only recorded.
+	Data event.Payload
+	// Media says how to fetch the file of a message.exchange; nil without one.
+	Media *media.Ref
+	// Message makes the item unique: if it is stored already, the whole item
+	// is dropped.
+	Message *MessageRecord
+	Receipt *ReceiptRecord
+	Label   *LabelRecord
+	Names   []NameRecord
+}
+
+// MessageRecord is a message as it is stored. ChatKey and SenderKey are the
+// one form under which repeats are recognised: number if known, else LID,
+// without device part.
+type MessageRecord struct {
+	ID        string
+	ChatKey   string
+	SenderKey string
+	FromMe    bool
+	Type      string
+	Text      string
+	Source    string
+	Timestamp time.Time
+	Raw       []byte // the WhatsApp protobuf, serialised; nil for placeholders
+	// Placeholder marks an unsupported event sent because the content never
+	// came: the real message may replace it once, and is told again.
+	Placeholder bool
+}
+
+// ReceiptRecord raises the stored status of messages; it never lowers one.
+type ReceiptRecord struct {
+	ChatKey    string
+	MessageIDs []string
+	Status     string // delivered, read, played, server_error
+	At         time.Time
+}
+
+// LabelRecord is the state of a label or of one assignment of it.
+type LabelRecord struct {
+	LabelID   string
+	ChatJID   string // empty: the label itself
+	MessageID string // empty: the chat
+	Labeled   bool
+	Name      string
+	Color     int
+	Deleted   bool
+}
+
+// NameRecord remembers what somebody or some group is called.
+type NameRecord struct {
+	JID  string
+	Name string
+}
+
+// Store records events.
+type Store interface {
+	// Record stores the items of one instance in one transaction, in order.
+	// It sets Sequence of each event whose item was not dropped; events[i]
+	// belongs to items[i] and is nil where items[i].Data is nil. A dropped
+	// item leaves its Sequence 0.
+	Record(ctx context.Context, instanceID string, items []Item, events []*event.Event) error
+	// GetWebSocket returns the configuration; found is false if there is none.
+	GetWebSocket(ctx context.Context, instanceID string) (ws WebSocket, found bool, err error)
+	PutWebSocket(ctx context.Context, instanceID string, ws WebSocket) error
+}
+
+// Stream is the live side of one instance: the WebSocket clients that are
+// connected to it. It is implemented by package hub.
+type Stream interface {
+	// Idle reports that nobody is connected. One atomic load, no allocation.
+	Idle() bool
+	// Publish hands one event to every client. encode appends the JSON to dst
+	// and is called at most once, not at all when nobody is connected; size is
+	// a hint in bytes. Publish never waits for a client.
+	Publish(size int, encode func(dst []byte) ([]byte, error)) error
+}
+
+// Streams opens the stream of an instance; the same one for the same ID.
+type Streams interface {
+	Stream(instanceID string) Stream
+}
+
+// WebSocket is the WebSocket configuration of an instance.
+type WebSocket struct {
+	Enabled     bool         `json:"enabled"`
+	Events      []event.Type `json:"events"` // never nil; empty means all six
+	MediaBase64 bool         `json:"mediaBase64"`
+}
+
+// Origin is what every envelope says about its instance.
+type Origin struct {
+	InstanceID string
+	Name       string
+	Token      string
+}
+
+// Options tune the dispatcher.
+type Options struct {
+	Logger       *slog.Logger
+	BaseURL      func() string // instanceData.baseUrl
+	IncludeToken bool          // events.include_token
+	MediaWait    time.Duration // media.wait, default 15 s
+	MediaMax     int64         // media.base64_max, default 16 MiB
+	MediaMemory  int64         // media.memory, default 128 MiB
+}
+
+// Dispatcher records events and hands them on.
+type Dispatcher struct{}
+
+// New returns a dispatcher; Stop releases what it started.
+func New(store Store, streams Streams, downloads media.Downloader, opts Options) *Dispatcher {
+	panic("unwritten")
+}
+
+// Open makes an instance known, or changes its origin. It must come before the
+// first Publish.
+func (d *Dispatcher) Open(ctx context.Context, o Origin) error { panic("unwritten") }
+
+// Close forgets an instance.
+func (d *Dispatcher) Close(instanceID string) { panic("unwritten") }
+
+// Stop ends the waits for media and returns when nothing runs any more.
+func (d *Dispatcher) Stop(ctx context.Context) error { panic("unwritten") }
+
+// Publish numbers and records the items of one instance and hands the events
+// on. When it returns nil they are committed; the live side is not waited for.
+// Calls for one instance are taken one after the other.
+func (d *Dispatcher) Publish(ctx context.Context, instanceID string, items ...Item) error {
+	panic("unwritten")
+}
+
+// PublishState publishes a state event; it implements instance.Publisher.
+func (d *Dispatcher) PublishState(ctx context.Context, instanceID string, s *event.State) error {
+	return d.Publish(ctx, instanceID, Item{Data: s})
+}
+
+// WebSocket returns the stored configuration; found is false if there is none.
+func (d *Dispatcher) WebSocket(ctx context.Context, instanceID string) (ws WebSocket, found bool, err error) {
+	panic("unwritten")
+}
+
+// SetWebSocket stores the configuration and puts it in force for the next
+// event. It returns it as persisted.
+func (d *Dispatcher) SetWebSocket(ctx context.Context, instanceID string, ws WebSocket) (WebSocket, error) {
+	panic("unwritten")
+}
+
+// Produced returns how many events were recorded and how many were handed to a
+// stream with clients, since start.
+func (d *Dispatcher) Produced() (recorded, handedOn int64) { panic("unwritten") }
