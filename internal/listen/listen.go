@@ -1,0 +1,214 @@
+package listen
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// maxFrame bounds one event, in bytes: a 64 MiB file as base64 and more.
+const maxFrame = 128 << 20
+
+// Options say what to listen to. URL is the gateway's address (http or https);
+// Events, when not empty, hides all other types.
+type Options struct {
+	URL      string
+	Instance string
+	Token    string
+	Events   []string
+	Raw      bool // print frames as they came, one a line
+	Color    bool
+	Out      io.Writer // frames
+	Notes    io.Writer // connection news
+}
+
+// Listener prints the events of one instance.
+type Listener struct {
+	opts     Options
+	endpoint string
+	backoff  backoff
+	last     int64 // sequence of the newest frame, 0 before the first
+	fresh    bool  // no frame yet on this connection
+}
+
+// New checks the options and returns a listener.
+func New(opts Options) (*Listener, error) {
+	u, err := url.Parse(opts.URL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, errors.New("url: must be the gateway's http or https address")
+	}
+	if opts.Token == "" {
+		return nil, errors.New("token: an account or instance token is needed (--token or CHASQUI_TOKEN)")
+	}
+	return &Listener{opts: opts, endpoint: u.JoinPath("ws", opts.Instance).String()}, nil
+}
+
+// Run prints events until the context ends (nil) or the gateway says that
+// reconnecting is of no use.
+func (l *Listener) Run(ctx context.Context) error {
+	for {
+		started := time.Now()
+		err := l.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if final(err) {
+			return err
+		}
+		pause := l.backoff.next(time.Since(started))
+		l.note("connection lost (%v); trying again in %s", err, pause.Round(time.Millisecond))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// session is one connection, from dial to its end.
+func (l *Listener) session(ctx context.Context) error {
+	header := http.Header{"Token": {l.opts.Token}, "User-Agent": {"chasqui-listen"}}
+	conn, res, err := websocket.Dial(ctx, l.endpoint, &websocket.DialOptions{HTTPHeader: header})
+	if err != nil {
+		return refusal(res, err)
+	}
+	defer func() { _ = conn.CloseNow() }()
+	conn.SetReadLimit(maxFrame)
+	l.note("connected to %s", l.endpoint)
+	l.fresh = true
+	for {
+		_, frame, err := conn.Read(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return conn.Close(websocket.StatusNormalClosure, "")
+			}
+			return err
+		}
+		if err := l.print(frame); err != nil {
+			return stop{err}
+		}
+	}
+}
+
+// stop marks an error after which no reconnect is tried.
+type stop struct{ error }
+
+func (s stop) Unwrap() error { return s.error }
+
+func final(err error) bool {
+	var s stop
+	if errors.As(err, &s) {
+		return true
+	}
+	code := websocket.CloseStatus(err)
+	return code == 4401 || code == 4403 || code == 4404
+}
+
+// refusal turns an answer before the upgrade into an error with the gateway's
+// own words. 4xx answers but 429 are final.
+func refusal(res *http.Response, err error) error {
+	if res == nil {
+		return err
+	}
+	var body struct {
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if res.Body == nil || json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&body) != nil || body.Error.Message == "" {
+		return err
+	}
+	said := fmt.Errorf("%d %s", res.StatusCode, body.Error.Message)
+	if res.StatusCode < 500 && res.StatusCode != http.StatusTooManyRequests {
+		return stop{said}
+	}
+	return said
+}
+
+// envelope is what the listener reads of a frame.
+type envelope struct {
+	Event string          `json:"event"`
+	Data  json.RawMessage `json:"data"`
+	Meta  struct {
+		Sequence  int64     `json:"sequence"`
+		Timestamp time.Time `json:"timestamp"`
+	} `json:"meta"`
+}
+
+func (l *Listener) print(frame []byte) error {
+	var e envelope
+	if err := json.Unmarshal(frame, &e); err != nil {
+		return fmt.Errorf("the gateway sent a frame that is no JSON: %w", err)
+	}
+	l.reportGap(e.Meta.Sequence)
+	if len(l.opts.Events) > 0 && !slices.Contains(l.opts.Events, e.Event) {
+		return nil
+	}
+	if l.opts.Raw {
+		_, err := fmt.Fprintf(l.opts.Out, "%s\n", frame)
+		return err
+	}
+	_, err := io.WriteString(l.opts.Out, Pretty(frame, l.opts.Color))
+	return err
+}
+
+// reportGap says how many events passed while there was no connection.
+func (l *Listener) reportGap(sequence int64) {
+	if missed := sequence - l.last - 1; l.fresh && l.last > 0 && missed > 0 {
+		l.note("missed %d events while disconnected (counting those that the filter hides)", missed)
+	}
+	l.fresh, l.last = false, sequence
+}
+
+func (l *Listener) note(format string, args ...any) {
+	_, _ = fmt.Fprintf(l.opts.Notes, "listen: "+format+"\n", args...) // notes are best effort
+}
+
+// longText is from where on a string is shortened for people, in bytes.
+const longText = 200
+
+// Pretty renders a frame for people: a headline with time, type and sequence,
+// and the indented data. Long strings, such as base64, are shortened.
+func Pretty(frame []byte, color bool) string {
+	var e envelope
+	var data any
+	if json.Unmarshal(frame, &e) != nil || json.Unmarshal(e.Data, &data) != nil {
+		return string(frame) + "\n"
+	}
+	body, err := json.MarshalIndent(shorten(data), "  ", "  ")
+	if err != nil {
+		return string(frame) + "\n"
+	}
+	head := fmt.Sprintf("%s  #%d", e.Event, e.Meta.Sequence)
+	if color {
+		head = "\x1b[1;32m" + head + "\x1b[0m"
+	}
+	return fmt.Sprintf("%s  %s\n  %s\n", e.Meta.Timestamp.Local().Format("15:04:05.000"), head, body)
+}
+
+func shorten(v any) any {
+	switch v := v.(type) {
+	case string:
+		if len(v) > longText {
+			return strings.ToValidUTF8(v[:60], "") + fmt.Sprintf("… (%d characters)", len(v))
+		}
+	case []any:
+		for i := range v {
+			v[i] = shorten(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = shorten(v[k])
+		}
+	}
+	return v
+}
