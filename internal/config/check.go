@@ -26,9 +26,6 @@ func (o *Options) Check() error {
 	if _, _, err := net.SplitHostPort(o.Listen); err != nil {
 		bad("listen", "must be host:port")
 	}
-	if o.DatabaseURL != "" {
-		bad("database_url", "not available yet")
-	}
 	if o.NATSURL != "" {
 		bad("nats_url", "not available yet")
 	}
@@ -38,13 +35,22 @@ func (o *Options) Check() error {
 	if o.AccountToken != "" && !tokenPattern.MatchString(o.AccountToken) {
 		bad("account_token", "must be 16 to 256 of [A-Za-z0-9._~+/=-]")
 	}
-	if o.EncryptionKey != "" && !isKey(o.EncryptionKey) {
-		bad("encryption_key", "must be 32 bytes as base64 or hex")
-	}
 	if o.WhatsappVersion != "" && !versionPattern.MatchString(o.WhatsappVersion) {
 		bad("whatsapp.version", "must be three numbers, as 2.3000.123")
 	}
-	errs = append(errs, o.checkTLS(), o.checkNetworks(), o.checkOrigins(), o.checkNumbers(), o.checkProxy())
+	errs = append(errs, o.CheckStorage(), o.checkTLS(), o.checkNetworks(), o.checkOrigins(), o.checkNumbers(), o.checkProxy())
+	return errors.Join(errs...)
+}
+
+// CheckStorage checks the options that say where the accounts are.
+func (o *Options) CheckStorage() error {
+	var errs []error
+	if o.DatabaseURL != "" {
+		errs = append(errs, errors.New("database_url: not available yet"))
+	}
+	if o.EncryptionKey != "" && !isKey(o.EncryptionKey) {
+		errs = append(errs, errors.New("encryption_key: must be 32 bytes as base64 or hex"))
+	}
 	return errors.Join(errs...)
 }
 
@@ -138,6 +144,15 @@ func (s *Sandbox) Check() error {
 	}
 	if !IsLoopback(u.Hostname()) {
 		return errors.New("network: must be on loopback, http://127.0.0.1:PORT")
+	}
+	return nil
+}
+
+// CheckLoopback reports a host:port that is not on this machine.
+func CheckLoopback(key, address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || !IsLoopback(host) {
+		return fmt.Errorf("%s: must be host:port on loopback, such as 127.0.0.1:0", key)
 	}
 	return nil
 }
