@@ -1,0 +1,85 @@
+package walog_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+	"go.mau.fi/libsignal/logger"
+
+	"github.com/chasqui/chasqui/internal/wa/walog"
+)
+
+func buffered(level slog.Level) (*slog.Logger, *bytes.Buffer) {
+	var buf bytes.Buffer
+	return slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: level})), &buf
+}
+
+func TestStanzaDumpsAreNeverLogged(t *testing.T) {
+	log, buf := buffered(slog.LevelDebug)
+	root := walog.New(log, nil)
+	root.Sub("Recv").Debugf("<message>%s</message>", "secret")
+	root.Sub("Send").Sub("Deep").Debugf("<message>%s</message>", "secret")
+	if got := buf.String(); got != "" {
+		t.Errorf("logged a stanza: %s", got)
+	}
+	root.Sub("Recv").Warnf("odd frame")
+	if got := buf.String(); !strings.Contains(got, "odd frame") || !strings.Contains(got, "module=Recv") {
+		t.Errorf("warning of Recv = %q, want it with its module", got)
+	}
+}
+
+func TestLevels(t *testing.T) {
+	log, buf := buffered(slog.LevelInfo)
+	l := walog.New(log, nil)
+	l.Debugf("a")
+	l.Infof("b")
+	if buf.Len() != 0 {
+		t.Errorf("debug and info reached an operator's log: %s", buf)
+	}
+	l.Errorf("failed: %v", errors.New("boom"))
+	if got := buf.String(); !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "failed: boom") {
+		t.Errorf("error = %q", got)
+	}
+}
+
+func TestObserverSeesArguments(t *testing.T) {
+	log, _ := buffered(slog.LevelError)
+	var seen []any
+	l := walog.New(log, func(_ string, args []any) { seen = args })
+	want := errors.New("old counter")
+	l.Sub("Recv").Warnf("ignoring %s: %v", "id", want)
+	if len(seen) != 2 || seen[1] != any(want) {
+		t.Errorf("observer saw %v, want the error itself", seen)
+	}
+}
+
+func TestContextLoggerReachesSlog(t *testing.T) {
+	log, buf := buffered(slog.LevelWarn)
+	ctx := walog.Context(context.Background(), log)
+	zerolog.Ctx(ctx).Debug().Msg("detail")
+	zerolog.Ctx(ctx).Err(errors.New("boom")).Str("message_id", "A1").Msg("not stored")
+	got := buf.String()
+	for _, want := range []string{"level=ERROR", `msg="not stored"`, "message_id=A1", "error=boom"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("log = %q, want %s in it", got, want)
+		}
+	}
+	if strings.Contains(got, "detail") {
+		t.Errorf("log = %q, want no debug record", got)
+	}
+}
+
+func TestLibsignalIsRouted(t *testing.T) {
+	log, buf := buffered(slog.LevelDebug)
+	walog.RouteSignal(log)
+	logger.Error("ratchet broke")
+	logger.Debug("chain key")
+	if got := buf.String(); !strings.Contains(got, "ratchet broke") || strings.Contains(got, "chain key") {
+		t.Errorf("log = %q, want the error without the debug record", got)
+	}
+}
