@@ -75,7 +75,7 @@ type Value struct {
 func Explain(ctx *kong.Context, file *File, getenv func(string) (string, bool)) []Value {
 	given := map[string]bool{}
 	for _, p := range ctx.Path {
-		if p.Flag != nil {
+		if p.Flag != nil && !p.Resolved {
 			given[p.Flag.Name] = true
 		}
 	}

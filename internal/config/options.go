@@ -30,7 +30,7 @@ type Options struct {
 	WebsocketLagMemory   Size     `key:"websocket.lag_memory" default:"256MiB" help:"What lagging clients alone may keep in memory."`
 	WebsocketCompression bool     `key:"websocket.compression" default:"false" negatable:"" help:"Offer permessage-deflate."`
 
-	MediaBase64Max Size     `key:"media.base64_max" default:"16MiB" help:"Largest file that events carry as base64."`
+	MediaBase64Max Size     `key:"media.base64_max" name:"media-base64-max" env:"CHASQUI_MEDIA_BASE64_MAX" default:"16MiB" help:"Largest file that events carry as base64."`
 	MediaWait      Duration `key:"media.wait" default:"15s" help:"How long an event waits for its file on the WebSocket."`
 	MediaMemory    Size     `key:"media.memory" default:"128MiB" help:"Media bytes in flight at once."`
 
