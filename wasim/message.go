@@ -64,8 +64,8 @@ type Revoke struct{ MessageID string }
 
 // Received is a message that a person has received, decrypted. From is the number of its author; Chat is that number
 // too, or the group's address: Phone.Send takes either. Type is text, one of Media's types, location, contact, poll,
-// vote, reaction, edit, revoke, or other. Text is the text, the caption, the emoji of a reaction or the new text of an
-// edit.
+// vote, reaction, edit, revoke, or other. Text is the text, the caption, the name of a location or contact, the title
+// of a poll, the options of a vote with commas between, the emoji of a reaction or the new text of an edit.
 type Received struct {
 	ID, From, Chat, Type, Text string
 	Media                      *Media // nil without a file, or when it cannot be fetched

@@ -126,7 +126,7 @@ func (p *Phone) accept(m *incoming, content *waE2E.Message) {
 	if !p.groupLike(m.chat) {
 		r.Chat = r.From
 	}
-	p.describe(&r)
+	p.describe(&r, m.sender)
 	p.history.show(r)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"strings"
 
 	"go.mau.fi/util/random"
@@ -55,10 +56,35 @@ func (p *Phone) sendContent(ctx context.Context, chat types.JID, id string, cont
 	if err != nil {
 		return err
 	}
+	n.Content = append(n.GetChildren(), metaNodes(content)...)
 	if code := p.server().routeMessage(origin{account: p.account}, &n); code != 0 {
 		return fmt.Errorf("the network refused the message: error %d", code)
 	}
 	return nil
+}
+
+// metaNodes are the elements beside the encrypted parts (whatsmeow: send.go/getMessageContent).
+func metaNodes(content *waE2E.Message) []Node {
+	switch {
+	case pollOf(content) != nil:
+		return []Node{{Tag: "meta", Attrs: Attrs{"polltype": "creation"}}}
+	case content.GetPollUpdateMessage() != nil:
+		return []Node{{Tag: "meta", Attrs: Attrs{"polltype": "vote"}}}
+	default:
+		return nil
+	}
+}
+
+// encAttrs are the attributes of encrypted parts beside version and type (whatsmeow: send.go/prepareMessageNode).
+func encAttrs(content *waE2E.Message) Attrs {
+	attrs := Attrs{}
+	if kind := mediaType(content); kind != "" {
+		attrs["mediatype"] = kind
+	}
+	if content.GetReactionMessage() != nil || content.GetPollUpdateMessage() != nil || editAttribute(content) != "" {
+		attrs["decrypt-fail"] = "hide"
+	}
+	return attrs
 }
 
 // addressIn is the phone's own address as it appears in a chat.
@@ -91,15 +117,15 @@ func (p *Phone) encryptForPerson(ctx context.Context, chat types.JID, content *w
 	var devices []Node
 	other := p.server().accounts.find(chat)
 	if other != nil && other != p.account {
-		devices = p.encryptForAll(ctx, other.everyDevice(noDevice), plain)
+		devices = p.encryptForAll(ctx, other.everyDevice(noDevice), plain, encAttrs(content))
 	}
-	devices = append(devices, p.encryptForAll(ctx, p.account.everyDevice(0), copied)...)
+	devices = append(devices, p.encryptForAll(ctx, p.account.everyDevice(0), copied, encAttrs(content))...)
 	return []Node{{Tag: "participants", Content: devices}}, nil
 }
 
 // encryptForAll makes the <to> elements for devices. A device whose keys cannot be had is left out, as phones do; it
 // was unlinked in this moment.
-func (p *Phone) encryptForAll(ctx context.Context, devices []origin, plain []byte) []Node {
+func (p *Phone) encryptForAll(ctx context.Context, devices []origin, plain []byte, attrs Attrs) []Node {
 	out := make([]Node, 0, len(devices))
 	for _, d := range devices {
 		enc, err := p.encrypt(ctx, d, plain)
@@ -107,6 +133,7 @@ func (p *Phone) encryptForAll(ctx context.Context, devices []origin, plain []byt
 			p.server().log.Debug("left a device out", "phone", p.Number(), "error", err)
 			continue
 		}
+		maps.Copy(enc.Attrs, attrs)
 		out = append(out, Node{Tag: "to", Attrs: Attrs{"jid": d.jid()}, Content: []Node{enc}})
 	}
 	return out
@@ -155,7 +182,8 @@ func (p *Phone) encryptForGroup(ctx context.Context, group types.JID, content *w
 	if err != nil {
 		return nil, err
 	}
-	return []Node{{Tag: "participants", Content: p.encryptForAll(ctx, missing, distribution)}, sealed}, nil
+	maps.Copy(sealed.Attrs, encAttrs(content))
+	return []Node{{Tag: "participants", Content: p.encryptForAll(ctx, missing, distribution, nil)}, sealed}, nil
 }
 
 func senderKeyMessage(group types.JID, key []byte) *waE2E.Message {
