@@ -2,8 +2,22 @@ package instance
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
+
+	"github.com/chasqui/chasqui/internal/fault"
+)
+
+const (
+	defaultLinkTimeout = 60 * time.Second
+	// defaultHistoryDays is asked for when history sync is on and the connect
+	// call names no depth.
+	defaultHistoryDays = 90
 )
 
 // Options tune the service. The zero value is useful.
@@ -14,6 +28,9 @@ type Options struct {
 	ServerProxy string
 	// IgnoreProxies stores and answers proxies but never uses them (sandbox).
 	IgnoreProxies bool
+	// CheckProxyHost refuses hosts that must not be used as a proxy; its error's
+	// text is shown to the user. Nil allows every host.
+	CheckProxyHost func(host string) error
 	// RefusedLoginReason replaces the reason of a logged_out event when a
 	// stored login is refused at the first connect after start (sandbox with a
 	// network of its own). Empty: WhatsApp's reason.
@@ -24,88 +41,244 @@ type Options struct {
 	LinkTimeout time.Duration
 }
 
-// Service creates, connects, supervises and deletes instances.
-type Service struct{}
+// Service creates, connects, supervises and deletes instances. It is started
+// and stopped once.
+type Service struct {
+	store     Store
+	engine    Engine
+	publisher Publisher
+	observer  Observer
+	opts      Options
+	log       *slog.Logger
+
+	// mu guards what follows; it is never held over I/O.
+	mu          sync.RWMutex
+	supervisors map[string]*supervisor // by instance ID
+	life        stage
+	base        context.Context    // of all I/O that no caller waits for
+	abort       context.CancelFunc // ends base
+	stopping    chan struct{}      // closed when Stop begins
+	tasks       sync.WaitGroup     // supervisors and the staggered start
+}
+
+// stage is how far the service is in its life.
+type stage uint8
+
+const (
+	unstarted stage = iota
+	loading
+	started
+	stopped
+)
 
 // NewService returns a service that is not running yet; see Start.
 func NewService(store Store, engine Engine, publisher Publisher, observer Observer, opts Options) *Service {
-	panic("unwritten")
+	if opts.LinkTimeout <= 0 {
+		opts.LinkTimeout = defaultLinkTimeout
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Service{
+		store: store, engine: engine, publisher: publisher, observer: observer,
+		opts: opts, log: opts.Logger,
+		supervisors: make(map[string]*supervisor),
+		stopping:    make(chan struct{}),
+	}
 }
 
 // Start loads every instance, tells the observer, and begins to bring back the
 // linked ones, staggered. It returns when all are known, not when connected.
-func (s *Service) Start(ctx context.Context) error { panic("unwritten") }
+// The end of ctx does not stop what was started: Stop does.
+func (s *Service) Start(ctx context.Context) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	defer s.tasks.Done()
+	linked, err := s.load(ctx)
+	if err != nil {
+		s.end()
+		return fmt.Errorf("load instances: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life != loading {
+		return fault.ShuttingDown()
+	}
+	s.life = started
+	s.tasks.Go(func() { s.resumeAll(linked) })
+	return nil
+}
 
-// Stop disconnects every client without logging out and waits for them.
-func (s *Service) Stop(ctx context.Context) error { panic("unwritten") }
+// begin marks the service as loading, and holds one of its tasks so that Stop
+// waits for Start.
+func (s *Service) begin(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life != unstarted {
+		return errors.New("instance: the service was started before")
+	}
+	s.life = loading
+	s.base, s.abort = context.WithCancel(context.WithoutCancel(ctx))
+	s.tasks.Add(1)
+	return nil
+}
 
-// Create makes an instance. limit is the account's quota, nil for none.
-func (s *Service) Create(ctx context.Context, accountID string, limit *int, req New) (Instance, error) {
-	panic("unwritten")
+// load makes every stored instance known and returns the linked ones.
+func (s *Service) load(ctx context.Context) ([]*supervisor, error) {
+	all, err := s.store.ListInstances(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	var linked []*supervisor
+	for _, in := range all {
+		if err := s.observer.InstanceOpened(ctx, in); err != nil {
+			return nil, fmt.Errorf("instance %s: %w", in.ID, err)
+		}
+		v := s.adopt(in)
+		if in.Login.Linked() {
+			linked = append(linked, v)
+		}
+	}
+	return linked, nil
+}
+
+func (s *Service) adopt(in Instance) *supervisor {
+	v := newSupervisor(s, in)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.supervisors[in.ID] = v
+	return v
+}
+
+// resumeAll connects the linked instances one after the other, each pause drawn
+// between nothing and twice the mean, so that a thousand of them never dial at
+// once.
+func (s *Service) resumeAll(linked []*supervisor) {
+	for _, v := range linked {
+		v.post(command{run: v.resume, refuse: func(error) {}})
+		pause := time.NewTimer(time.Duration(rand.Int64N(2*int64(s.opts.StartStagger) + 1)))
+		select {
+		case <-pause.C:
+		case <-s.stopping:
+			pause.Stop()
+			return
+		}
+	}
+}
+
+// Stop disconnects every client without logging out and waits for them, no
+// longer than ctx allows.
+func (s *Service) Stop(ctx context.Context) error {
+	if !s.end() {
+		return nil
+	}
+	defer s.abort()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.tasks.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("instance: clients still running: %w", context.Cause(ctx))
+	}
+}
+
+// end announces the stop. It reports whether there is something to wait for.
+func (s *Service) end() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life != stopped {
+		s.life = stopped
+		close(s.stopping)
+	}
+	return s.base != nil
+}
+
+// enter registers a supervisor's goroutine unless the service is stopping.
+func (s *Service) enter() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.life != loading && s.life != started {
+		return fault.ShuttingDown()
+	}
+	s.tasks.Add(1)
+	return nil
+}
+
+// supervisor returns the one of an instance; an unknown instance is a fault.
+func (s *Service) supervisor(id string) (*supervisor, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.life == unstarted || s.life == stopped {
+		return nil, fault.ShuttingDown()
+	}
+	v, ok := s.supervisors[id]
+	if !ok {
+		return nil, fault.InstanceNotFound()
+	}
+	return v, nil
+}
+
+func (s *Service) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.supervisors, id)
 }
 
 // Get returns an account's instance by name.
 func (s *Service) Get(ctx context.Context, accountID, name string) (Instance, error) {
-	panic("unwritten")
+	return s.store.GetInstance(ctx, accountID, name)
 }
 
 // Authenticate returns the instance that token belongs to.
 func (s *Service) Authenticate(ctx context.Context, token string) (Instance, error) {
-	panic("unwritten")
+	return s.store.GetInstanceByToken(ctx, token)
 }
 
 // List returns an account's instances ordered by name. With names, only those:
 // a single unknown name is Instance not found, in a list unknown ones are skipped.
 func (s *Service) List(ctx context.Context, accountID string, names []string) ([]Instance, error) {
-	panic("unwritten")
+	if len(names) == 1 {
+		in, err := s.store.GetInstance(ctx, accountID, names[0])
+		if err != nil {
+			return nil, err
+		}
+		return []Instance{in}, nil
+	}
+	all, err := s.store.ListInstances(ctx, accountID)
+	if err != nil || len(names) == 0 {
+		return all, err
+	}
+	return slices.DeleteFunc(all, func(in Instance) bool { return !slices.Contains(names, in.Name) }), nil
 }
 
 // Status returns the live condition of an instance.
-func (s *Service) Status(in Instance) Status { panic("unwritten") }
-
-// Connect resumes a stored login or offers a code to link a phone.
-func (s *Service) Connect(ctx context.Context, in Instance, req ConnectRequest) (ConnectResult, error) {
-	panic("unwritten")
-}
-
-// QRCode returns the code that is valid now, without starting anything.
-func (s *Service) QRCode(in Instance) (code string, ok bool) { panic("unwritten") }
-
-// Reconnect resumes the stored login and returns at once.
-func (s *Service) Reconnect(ctx context.Context, in Instance) error { panic("unwritten") }
-
-// Logout unlinks the device. warning is not empty when WhatsApp could not be
-// told, so that the phone still lists the device.
-func (s *Service) Logout(ctx context.Context, in Instance) (warning string, err error) {
-	panic("unwritten")
-}
-
-// Delete logs out and removes everything stored for the instance.
-func (s *Service) Delete(ctx context.Context, in Instance) error { panic("unwritten") }
-
-// UpdateSettings applies the patch at once and returns all seven settings.
-func (s *Service) UpdateSettings(ctx context.Context, in Instance, p SettingsPatch) (Settings, error) {
-	panic("unwritten")
-}
-
-// SetProxy stores the proxy; it applies from the next connect.
-func (s *Service) SetProxy(ctx context.Context, in Instance, p Proxy) (Proxy, error) {
-	panic("unwritten")
-}
-
-// RotateToken replaces the instance's token; an empty one is drawn at random.
-func (s *Service) RotateToken(ctx context.Context, in Instance, token string) (Instance, error) {
-	panic("unwritten")
+func (s *Service) Status(in Instance) Status {
+	v, err := s.supervisor(in.ID)
+	if err != nil {
+		return restingStatus(in)
+	}
+	return v.status()
 }
 
 // Client returns the instance's client if it is connected to WhatsApp.
-func (s *Service) Client(instanceID string) (Client, bool) { panic("unwritten") }
-
-// DeleteAll deletes each instance of an account; it implements
-// account.Instances.
-func (s *Service) DeleteAll(ctx context.Context, accountID string) error { panic("unwritten") }
+func (s *Service) Client(instanceID string) (Client, bool) {
+	v, err := s.supervisor(instanceID)
+	if err != nil {
+		return nil, false
+	}
+	return v.online()
+}
 
 // AnyLinked reports whether an instance of the account has a stored login.
 func (s *Service) AnyLinked(ctx context.Context, accountID string) (bool, error) {
-	panic("unwritten")
+	all, err := s.store.ListInstances(ctx, accountID)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(all, func(in Instance) bool { return in.Login.Linked() }), nil
 }
