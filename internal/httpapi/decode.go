@@ -1,0 +1,206 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/chasqui/chasqui/internal/fault"
+)
+
+// maxBody is the largest body in bytes of a route that takes no media.
+const maxBody = 1 << 20
+
+// bodyUse says what an operation does with the request's body.
+type bodyUse uint8
+
+const (
+	bodyIgnored  bodyUse = iota // not even read
+	bodyOptional                // an empty one counts as {}
+	bodyRequired
+)
+
+// fieldDecoder is a field that reads its own JSON; raw is valid and not null.
+// A problem is a reason for the details, without the value.
+type fieldDecoder interface {
+	decodeField(raw json.RawMessage) (problem string)
+}
+
+// decodeBody reads a JSON object into dst, a pointer to a struct. The type of
+// the content is not asked for; null counts as absent, unknown fields are
+// ignored and names are compared exactly. Errors are faults whose details name
+// the fields.
+func decodeBody(w http.ResponseWriter, r *http.Request, use bodyUse, dst any) error {
+	raw, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	if use == bodyOptional && len(bytes.TrimSpace(raw)) == 0 {
+		raw = []byte("{}")
+	}
+	return decodeObject(raw, dst)
+}
+
+// readBody reads at most maxBody bytes. An announced length over it is refused
+// before anything is read.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	tooLarge := fault.New(fault.TooLarge, "Request body too large")
+	if r.ContentLength > maxBody {
+		w.Header().Set("Connection", "close") // the rest is not worth reading
+		return nil, tooLarge
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge
+	case err != nil:
+		return nil, invalidField("body", "could not be read")
+	}
+	return raw, nil
+}
+
+func decodeObject(raw []byte, dst any) error {
+	if !utf8.Valid(raw) {
+		return invalidField("body", "must be UTF-8")
+	}
+	if !json.Valid(raw) {
+		return invalidField("body", "must be valid JSON")
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
+		return invalidField("body", "must be a JSON object")
+	}
+	if details := decodeFields(fields, reflect.ValueOf(dst).Elem()); len(details) > 0 {
+		return fault.InvalidBody(details...)
+	}
+	return nil
+}
+
+func invalidField(field, reason string) error {
+	return fault.InvalidBody(fault.Detail{Field: field, Reason: reason})
+}
+
+// decodeFields fills a struct by its json tags and returns what is wrong, in
+// the order of the struct's fields.
+func decodeFields(fields map[string]json.RawMessage, dst reflect.Value) []fault.Detail {
+	var details []fault.Detail
+	for i := range dst.NumField() {
+		field := dst.Type().Field(i)
+		if field.Anonymous {
+			details = append(details, decodeFields(fields, dst.Field(i))...)
+			continue
+		}
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		raw, given := fields[name]
+		problem := ""
+		switch {
+		case given && !isNull(raw):
+			problem = decodeValue(raw, dst.Field(i))
+		case field.Tag.Get("required") == "true":
+			problem = "is required"
+		}
+		if problem != "" {
+			details = append(details, fault.Detail{Field: name, Reason: problem})
+		}
+	}
+	return details
+}
+
+func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
+
+// decodeValue sets one field and returns what is wrong with it, if anything.
+func decodeValue(raw json.RawMessage, dst reflect.Value) string {
+	if d, ok := dst.Addr().Interface().(fieldDecoder); ok {
+		return d.decodeField(raw)
+	}
+	if dst.Kind() == reflect.Slice && bytes.Contains(raw, []byte("null")) && holdsNull(raw) {
+		return expectation(dst.Type())
+	}
+	if err := json.Unmarshal(raw, dst.Addr().Interface()); err != nil {
+		return expectation(dst.Type())
+	}
+	return ""
+}
+
+// holdsNull reports whether raw is an array with a null in it, which
+// encoding/json would take for an empty string.
+func holdsNull(raw json.RawMessage) bool {
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return false
+	}
+	for _, item := range items {
+		if isNull(item) {
+			return true
+		}
+	}
+	return false
+}
+
+// expectation is what a field of type t must be, in words.
+func expectation(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return expectation(t.Elem())
+	case reflect.Bool:
+		return "must be a boolean"
+	case reflect.String:
+		return "must be a string"
+	case reflect.Int, reflect.Int64:
+		return "must be an integer"
+	case reflect.Float64:
+		return "must be a number"
+	case reflect.Slice:
+		return "must be an array of strings"
+	}
+	return "must be an object"
+}
+
+// port is a TCP port as people send it: a string or a number.
+type port string
+
+func (p *port) decodeField(raw json.RawMessage) string {
+	const expected = "must be a string or a number"
+	var number json.Number
+	if raw[0] == '"' {
+		if err := json.Unmarshal(raw, (*string)(p)); err != nil {
+			return expected
+		}
+		return ""
+	}
+	if err := json.Unmarshal(raw, &number); err != nil {
+		return expected
+	}
+	*p = port(number.String())
+	return ""
+}
+
+// Schema implements huma.SchemaProvider.
+func (port) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeInteger}}}
+}
+
+// loose is a field of a block that never stops the creation of an instance: a
+// wrong type is remembered for a warning.
+type loose[T any] struct {
+	value   T
+	problem string
+}
+
+func (l *loose[T]) decodeField(raw json.RawMessage) string {
+	l.problem = decodeValue(raw, reflect.ValueOf(&l.value).Elem())
+	return ""
+}
+
+// Schema implements huma.SchemaProvider.
+func (loose[T]) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[T](), true, "")
+}
