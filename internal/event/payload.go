@@ -15,7 +15,7 @@ type Address struct {
 // group, newsletter or status.
 type Chat struct {
 	Address
-	Type        string `json:"type"`
+	Type        string `json:"type" enum:"private,group,newsletter,status"`
 	IsCommunity bool   `json:"isCommunity,omitempty"`
 }
 
@@ -46,9 +46,9 @@ func (*Message) EventType() Type { return TypeMessage }
 // absent from the JSON.
 type MessageBody struct {
 	ID             string          `json:"id"`
-	Direction      string          `json:"direction"`
+	Direction      string          `json:"direction" enum:"incoming,outgoing"`
 	Timestamp      time.Time       `json:"timestamp"`
-	Type           string          `json:"type"`
+	Type           string          `json:"type" enum:"text,image,video,audio,document,sticker,location,contact,poll,poll_vote,reaction,buttons,buttons_response,list,list_response,interactive,interactive_response,event,message_edit,message_revoke,unsupported"`
 	RawType        string          `json:"rawType,omitempty"` // only with Type unsupported
 	Chat           Chat            `json:"chat"`
 	Sender         Address         `json:"sender"`
@@ -89,7 +89,7 @@ const (
 // asked for it (encoding/json writes it as plain base64); Error says why it is
 // missing there. SHA256 is the base64 of the plain file's hash, Size in bytes.
 type Media struct {
-	Type     string `json:"type"`
+	Type     string `json:"type" enum:"image,video,audio,document,sticker,ptt,ptv"`
 	URL      string `json:"url,omitempty"`
 	S3URL    string `json:"s3Url,omitempty"`
 	Base64   []byte `json:"base64,omitempty"`
@@ -98,7 +98,7 @@ type Media struct {
 	Caption  string `json:"caption,omitempty"`
 	Size     int64  `json:"size"`
 	SHA256   string `json:"sha256,omitempty"`
-	Error    string `json:"error,omitempty"`
+	Error    string `json:"error,omitempty" enum:"too_large,timeout,download_failed,expired"`
 }
 
 // Location is a place on earth, in degrees.
@@ -198,7 +198,7 @@ type Ephemeral struct {
 // receipt and MessageSender the author of the messages.
 type Status struct {
 	Timestamp     time.Time `json:"timestamp"`
-	Status        string    `json:"status"`
+	Status        string    `json:"status" enum:"delivered,read,played,sender,read_self,played_self,retry,inactive,server_error"`
 	MessageIDs    []string  `json:"messageIds"`
 	Chat          Chat      `json:"chat"`
 	Recipient     Address   `json:"recipient"`
@@ -210,7 +210,7 @@ func (*Status) EventType() Type { return TypeStatus }
 
 // Call is the payload of call.update. LatencyMS is in milliseconds.
 type Call struct {
-	Type           string    `json:"type"`
+	Type           string    `json:"type" enum:"offer,accepted,rejected,terminated,notification,latency"`
 	CallID         string    `json:"callId"`
 	Timestamp      time.Time `json:"timestamp"`
 	From           Address   `json:"from"`
@@ -231,16 +231,16 @@ func (*Call) EventType() Type { return TypeCall }
 // nil, by Type; HasValue says whether the type carries one, so that a null
 // picture is told apart from none.
 type Group struct {
-	Type         string
-	GroupJID     string
-	GroupName    string
-	Timestamp    time.Time
-	Actor        *Address
-	Participants []Address
-	Reason       string
-	HasValue     bool
-	Value        any
-	Previous     any
+	Type         string    `json:"type" enum:"joined,left,promoted,demoted,created,name,topic,announce,locked,ephemeral,link,membership_approval,member_add_mode,join_request,picture,suspended,linked,unlinked,delete"`
+	GroupJID     string    `json:"groupJid"`
+	GroupName    string    `json:"groupName"`
+	Timestamp    time.Time `json:"timestamp"`
+	Actor        *Address  `json:"actor,omitempty"`
+	Participants []Address `json:"participants,omitempty"`
+	Reason       string    `json:"reason,omitempty"`
+	HasValue     bool      `json:"-"`
+	Value        any       `json:"value,omitempty"`
+	Previous     any       `json:"previous,omitempty"`
 }
 
 // EventType implements Payload.
@@ -249,7 +249,7 @@ func (*Group) EventType() Type { return TypeGroup }
 // State is the payload of instance.state. ExpiresIn is in seconds; Code is the
 // number that WhatsApp gave.
 type State struct {
-	State     string     `json:"state"`
+	State     string     `json:"state" enum:"connecting,qr_ready,pair_success,pair_error,qr_scanned_no_multidevice,connected,disconnected,logged_out,stream_replaced,temp_banned,client_outdated,connect_failure,stream_error,cat_refresh_error,keepalive_timeout,keepalive_restored,manual_reconnect,phone_offline"`
 	Timestamp time.Time  `json:"timestamp"`
 	Instance  string     `json:"instance"`
 	JID       string     `json:"jid,omitempty"`
@@ -266,9 +266,9 @@ func (*State) EventType() Type { return TypeState }
 
 // Label is the payload of label.update. Type is chat, message or edit.
 type Label struct {
-	Type      string    `json:"type"`
+	Type      string    `json:"type" enum:"chat,message,edit"`
 	LabelID   string    `json:"labelId"`
-	Action    string    `json:"action"`
+	Action    string    `json:"action" enum:"add,remove,updated,deleted"`
 	ChatJID   string    `json:"chatJid,omitempty"`
 	MessageID string    `json:"messageId,omitempty"`
 	Labeled   *bool     `json:"labeled,omitempty"`
