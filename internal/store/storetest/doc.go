@@ -1,0 +1,3 @@
+// Package storetest owns the suite that every implementation of the store
+// passes, whatever its dialect.
+package storetest
