@@ -8,6 +8,9 @@ import (
 
 // Text is a request to send text. Fields are as in POST /api/message/text.
 type Text struct {
+	// ID is the message ID to use, so that a repeated request cannot show
+	// twice; empty: a fresh one.
+	ID           string
 	Number       string
 	Message      string
 	Delay        int // seconds, 0 to 30; more is cut
@@ -123,20 +126,3 @@ type Answer struct {
 	Mentions  []string
 	ReplyTo   string
 }
-
-// Service validates, paces and sends.
-type Service struct{}
-
-// NewService returns a service; previews may be nil.
-func NewService(store Store, transports Transports, previews Previewer, opts Options) *Service {
-	panic("unwritten")
-}
-
-// SendText checks the request, waits its turn and sends. The context's end
-// does not stop a send that was handed to WhatsApp.
-func (s *Service) SendText(ctx context.Context, instanceID string, t Text) (Answer, error) {
-	panic("unwritten")
-}
-
-// Stop waits for the sends that are still running.
-func (s *Service) Stop(ctx context.Context) error { panic("unwritten") }
