@@ -10,7 +10,7 @@ import (
 //
 //	delay        conn.due: when a stanza for the account's clients may leave
 //	loseAcks     handleAck and handleReceipt: the client's next acknowledgements are ignored (a receipt is still forwarded)
-//	nextLogin    conn.login: the answer to the next login, instead of success
+//	nextLogin    conn.login: the answer to the next login, instead of success; logins: to that of one device
 //
 // and besides them
 //
@@ -23,7 +23,8 @@ type faults struct {
 
 	mu        sync.Mutex // guards the fields below
 	loseAcks  int
-	nextLogin *Node
+	nextLogin *Node            // of any device
+	logins    map[uint16]*Node // of one device
 }
 
 func (f *faults) due(now time.Time) time.Time {
@@ -51,10 +52,14 @@ func (f *faults) setLoseAcks(n int) {
 	f.loseAcks = n
 }
 
-// takeLoginFailure returns the answer to this login, if it is not to succeed.
-func (f *faults) takeLoginFailure() *Node {
+// takeLoginFailure returns the answer to this login of a device, if it is not to succeed.
+func (f *faults) takeLoginFailure(dev uint16) *Node {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if n := f.logins[dev]; n != nil {
+		delete(f.logins, dev)
+		return n
+	}
 	n := f.nextLogin
 	f.nextLogin = nil
 	return n
@@ -65,6 +70,16 @@ func (f *faults) failNextLogin(n Node) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.nextLogin = &n
+}
+
+// failLoginOf makes the next login of one device end with n.
+func (f *faults) failLoginOf(dev uint16, n Node) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.logins == nil {
+		f.logins = map[uint16]*Node{}
+	}
+	f.logins[dev] = &n
 }
 
 // redeliver sends the last count delivered messages again, oldest first, as a server does that missed their

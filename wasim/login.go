@@ -18,7 +18,7 @@ func (c *conn) login(payload *waWa6.ClientPayload) {
 		c.end(loginFailure(401, nil))
 		return
 	}
-	if n := d.account.faults.takeLoginFailure(); n != nil {
+	if n := d.account.faults.takeLoginFailure(d.id); n != nil {
 		c.end(*n)
 		return
 	}

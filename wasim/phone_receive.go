@@ -114,7 +114,7 @@ func (p *Phone) accept(m *incoming, content *waE2E.Message) {
 	if peer := content.GetProtocolMessage(); own && stringAttr(m.stanza, "category") == "peer" {
 		handler := p.server().router.peer[peer.GetType()]
 		if d := p.account.companion(m.from.dev); handler != nil && d != nil {
-			handler(p, d, peer)
+			handler(p, d, m.id, peer)
 		}
 		return
 	}

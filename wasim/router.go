@@ -22,8 +22,9 @@ type router struct {
 	// phone handlers by tag, for stanzas delivered to a simulated phone. They run on the phone's own goroutine, in
 	// order, and may encrypt and send.
 	phone map[string]func(p *Phone, n *Node)
-	// peer handlers by kind, for what a companion asks of its phone. They run like phone handlers.
-	peer map[waE2E.ProtocolMessage_Type]func(p *Phone, from *device, m *waE2E.ProtocolMessage)
+	// peer handlers by kind, for what a companion asks of its phone in the message with that id. They run like phone
+	// handlers.
+	peer map[waE2E.ProtocolMessage_Type]func(p *Phone, from *device, id string, m *waE2E.ProtocolMessage)
 	// linking runs before a device of the account exists, when a phone has accepted its code.
 	linking []func(a *account)
 	// linked runs once for each new device, on the phone's goroutine, after its first offline queue went out.
@@ -39,7 +40,7 @@ func newRouter() *router {
 		stanza:       map[string]stanzaHandler{},
 		receipt:      map[string]stanzaHandler{},
 		phone:        map[string]func(*Phone, *Node){},
-		peer:         map[waE2E.ProtocolMessage_Type]func(*Phone, *device, *waE2E.ProtocolMessage){},
+		peer:         map[waE2E.ProtocolMessage_Type]func(*Phone, *device, string, *waE2E.ProtocolMessage){},
 	}
 	coreHandlers(r)
 	featureHandlers(r)
