@@ -1,0 +1,370 @@
+package hub
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// client is one connection. Its cursor says which frames of the stream's log it
+// has passed; what it is still owed is read from there.
+//
+// Whoever sets busy through claim owns the socket for writing and the fields
+// marked "owner", until next finds nothing to do.
+type client struct {
+	hub    *Hub
+	stream *Stream
+	tr     transport
+	id     uuid.UUID
+	by     Owner
+	since  time.Time
+	form   form
+
+	mu      sync.Mutex
+	busy    bool
+	gone    bool   // the reader has ended; nothing may be started any more
+	pong    []byte // a frame to send; a newer ping replaces it
+	ping    bool
+	closing bool   // nothing but bye is sent after the frame in progress
+	bye     []byte // the close frame, until it is under way
+
+	part     []byte // owner: the rest of the unit in progress
+	partKind unit   // owner
+	index    int    // in Stream.clients, -1 outside; guarded by Stream.mu
+
+	pos       atomic.Uint64 // the first frame not passed whole; stored by the owner
+	frames    atomic.Int64  // stored by the owner
+	bytes     atomic.Int64  // stored by the owner
+	lagging   atomic.Bool   // a goroutine waits for the socket
+	progress  atomic.Int64  // Hub.now when it last took a byte while lagging
+	heardAt   atomic.Int64  // Hub.now when it last sent a byte
+	deadline  atomic.Int64  // Hub.now at which a closing client is dropped; 0: open
+	peerDone  atomic.Bool   // its close frame has come
+	closeSent atomic.Bool   // ours has gone
+
+	ended bool // guarded by Hub.watchMu
+	due   wheelEntry
+	in    inbound
+	room  [96]byte // for the reader: enough for heartbeats
+}
+
+// unit is what a part is the rest of.
+type unit uint8
+
+const (
+	eventUnit unit = iota
+	controlUnit
+	closeUnit
+)
+
+// claim takes the socket for writing; false if somebody has it, who will then
+// send what has been noted, or if the client has gone. client.mu is held.
+func (c *client) claim() bool {
+	if c.busy || c.gone {
+		return false
+	}
+	c.busy = true
+	return true
+}
+
+// waiting is how many frames before end the client has not passed.
+func (c *client) waiting(end uint64) int64 {
+	return max(0, int64(end-c.pos.Load())) //nolint:gosec // both are far below 2^63
+}
+
+// offer gives the client a batch of frames that were just taken for everybody.
+// It reports false when the client has been left behind.
+func (c *client) offer(b *batch, a *attempt) bool {
+	c.mu.Lock()
+	if !c.claim() {
+		c.mu.Unlock()
+		if c.waiting(b.to) > Window {
+			c.hub.cut(c)
+		}
+		return false
+	}
+	inStep := !c.closing && !c.ping && c.pong == nil
+	c.mu.Unlock()
+	if !inStep || len(c.part) > 0 || c.pos.Load() != b.from {
+		return c.pump(a)
+	}
+	p := b.wire(c.form)
+	n, err := c.tr.try(a, p)
+	if err != nil {
+		c.tr.abort()
+		return false
+	}
+	c.passed(b.frames, n)
+	if n < len(p) || c.tr.pending() {
+		return c.lag()
+	}
+	return c.pump(a)
+}
+
+// pump writes what waits for the client until nothing does, or its socket is
+// full: then it is left to a goroutine of its own, and pump reports false. The
+// caller has claimed the socket.
+func (c *client) pump(a *attempt) bool {
+	drained, ok := c.writeOut(a)
+	if !ok {
+		return false
+	}
+	if drained {
+		return true
+	}
+	return c.lag()
+}
+
+// writeOut writes without waiting. drained: nothing is left and the socket was
+// given back; ok is false when the connection has failed or ended.
+func (c *client) writeOut(a *attempt) (drained, ok bool) {
+	defer a.reset()
+	for {
+		p, more := c.next(a)
+		if !more {
+			return true, true
+		}
+		n, err := c.tr.try(a, p)
+		if err != nil {
+			c.tr.abort()
+			return false, false
+		}
+		c.took(a, n)
+		if n < len(p) || c.tr.pending() {
+			return false, true
+		}
+	}
+}
+
+// next returns what to write now. When there is nothing it gives the socket
+// back, in the same moment, so that nobody's note is missed.
+func (c *client) next(a *attempt) (p []byte, more bool) {
+	a.frames = a.frames[:0]
+	for {
+		if len(c.part) > 0 {
+			return c.part, true
+		}
+		c.mu.Lock()
+		c.part, c.partKind = c.control()
+		switch {
+		case len(c.part) > 0:
+			c.mu.Unlock()
+			return c.part, true
+		case c.closing || c.pos.Load() >= c.stream.done.Load():
+			c.busy = false
+			c.mu.Unlock()
+			return nil, false
+		}
+		c.mu.Unlock()
+		if p = c.stream.gather(c, a); len(p) > 0 {
+			return p, true
+		}
+	}
+}
+
+// control takes the next control frame: they go between events, never inside
+// one. client.mu is held.
+func (c *client) control() ([]byte, unit) {
+	switch {
+	case c.closing:
+		p := c.bye
+		c.bye = nil
+		return p, closeUnit
+	case c.pong != nil:
+		p := c.pong
+		c.pong = nil
+		return p, controlUnit
+	case c.ping:
+		c.ping = false
+		return pingFrame, controlUnit
+	}
+	return nil, controlUnit
+}
+
+// took accounts for n bytes of what next returned.
+func (c *client) took(a *attempt, n int) {
+	if len(c.part) == 0 {
+		c.passed(a.frames, n)
+		return
+	}
+	c.count(0, n)
+	if c.part = c.part[n:]; len(c.part) > 0 {
+		return
+	}
+	c.part = nil
+	switch c.partKind {
+	case eventUnit:
+		c.pos.Store(c.pos.Load() + 1)
+		c.count(1, 0)
+	case closeUnit:
+		c.closeSent.Store(true)
+		c.hangUp()
+	}
+}
+
+// passed moves the cursor over n bytes of the given frames.
+func (c *client) passed(frames []*frame, n int) {
+	whole, rest := 0, n
+	for _, f := range frames {
+		p := f.wire[c.form]
+		if rest < len(p) {
+			if rest > 0 {
+				c.part, c.partKind = p[rest:], eventUnit
+			}
+			break
+		}
+		rest -= len(p)
+		whole++
+	}
+	c.pos.Store(c.pos.Load() + uint64(whole)) //nolint:gosec // not negative
+	c.count(whole, n)
+}
+
+// count adds to what was sent.
+func (c *client) count(frames, bytes int) {
+	c.frames.Store(c.frames.Load() + int64(frames))
+	c.bytes.Store(c.bytes.Load() + int64(bytes))
+	c.hub.stats.frames.Add(int64(frames))
+	c.hub.stats.bytes.Add(int64(bytes))
+}
+
+// lag leaves the claimed socket to a goroutine that waits for it. It returns
+// false: the client is behind.
+func (c *client) lag() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return false
+	}
+	c.progress.Store(c.hub.now())
+	c.lagging.Store(true)
+	c.hub.wg.Go(c.catchUp) // the reader still counts, so Wait cannot have returned
+	return false
+}
+
+// catchUp writes as the socket takes it, until the client is in step again or
+// its connection has ended.
+func (c *client) catchUp() {
+	c.hub.watch(c)
+	a := c.hub.attempt()
+	defer c.hub.release(a)
+	for {
+		if !c.await(a) {
+			return
+		}
+		c.progress.Store(c.hub.now())
+		drained, ok := c.writeOut(a)
+		if !ok {
+			return
+		}
+		if drained {
+			break
+		}
+	}
+	c.recovered()
+}
+
+// await waits until the socket has taken part of one frame.
+func (c *client) await(a *attempt) bool {
+	p := c.part
+	if len(p) == 0 && !c.tr.pending() {
+		if p = c.one(a); len(p) == 0 {
+			return true
+		}
+	}
+	n, err := c.tr.write(a, p)
+	if err != nil {
+		c.tr.abort()
+		return false
+	}
+	if len(p) > 0 {
+		c.took(a, n)
+	}
+	return true
+}
+
+// one makes the next frame the unit in progress, so that only it is held while
+// the socket is waited for.
+func (c *client) one(a *attempt) []byte {
+	c.mu.Lock()
+	c.part, c.partKind = c.control()
+	closing := c.closing
+	c.mu.Unlock()
+	if len(c.part) > 0 || closing {
+		return c.part
+	}
+	if f := c.stream.frameFor(c); f != nil {
+		c.part, c.partKind = f.wire[c.form], eventUnit
+	}
+	return c.part
+}
+
+// recovered ends the lag of a client that has given its socket back. Another
+// lag may have begun since; that one takes over the mark.
+func (c *client) recovered() {
+	c.mu.Lock()
+	if !c.busy {
+		c.lagging.Store(false)
+	}
+	c.mu.Unlock()
+	c.stream.trimmed()
+	c.hub.unwatch(c)
+}
+
+// sendPing is asked for by the wheel.
+func (c *client) sendPing() {
+	c.mu.Lock()
+	c.ping = !c.closing
+	mine := c.claim()
+	c.mu.Unlock()
+	c.sendIf(mine)
+}
+
+// answer sends a pong. One that still waits is replaced: RFC 6455 section 5.5.3
+// allows to answer only the newest ping.
+func (c *client) answer(payload []byte) {
+	f := pongFrame(payload)
+	c.mu.Lock()
+	c.pong = f
+	mine := c.claim()
+	c.mu.Unlock()
+	c.sendIf(mine)
+}
+
+// close lets the frame in progress and a close frame be the last that is sent,
+// and takes the client out of its stream. It reports false if it is closing
+// already.
+func (c *client) close(code int) bool {
+	c.mu.Lock()
+	if c.closing || c.gone {
+		c.mu.Unlock()
+		return false
+	}
+	c.closing = true
+	c.bye = closeFrame(code)
+	c.deadline.Store(c.hub.now() + int64(c.hub.opts.CloseWait))
+	mine := c.claim()
+	c.mu.Unlock()
+	c.hub.watch(c) // first, so that Stop sees the client in one place or the other
+	c.stream.remove(c)
+	c.sendIf(mine)
+	return true
+}
+
+func (c *client) sendIf(mine bool) {
+	if !mine {
+		return
+	}
+	a := c.hub.attempt()
+	defer c.hub.release(a)
+	c.pump(a)
+}
+
+// hangUp ends the connection when both close frames have gone their way.
+func (c *client) hangUp() {
+	if c.closeSent.Load() && c.peerDone.Load() {
+		c.tr.close()
+	}
+}

@@ -1,0 +1,161 @@
+package hub
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsflate"
+	"github.com/google/uuid"
+
+	"github.com/chasqui/chasqui/internal/fault"
+)
+
+// Owner says who opened a connection, and with what.
+type Owner struct {
+	AccountID     string
+	TokenType     string // account or instance
+	TokenID       string // what CloseToken is called with; never the token itself
+	RemoteAddress string
+	UserAgent     string
+}
+
+// maxUserAgent bounds what is kept of a client's own description, in bytes.
+const maxUserAgent = 256
+
+// Serve upgrades the request and connects it to the instance's stream, which
+// must have been opened. Token, rate limit, instance, origin and configuration
+// are checked by the caller.
+//
+// An error that is a fault comes before anything was written: no such stream,
+// not a WebSocket upgrade, the client limit, or a hub that has stopped. After any other error
+// the connection is lost. nil means that the connection now belongs to the hub
+// and the handler may return.
+func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, instanceID string, by Owner) error {
+	if err := checkUpgrade(r); err != nil {
+		return err
+	}
+	s := h.lookup(instanceID)
+	if s == nil {
+		return fault.InstanceNotFound()
+	}
+	if err := h.reserve(s); err != nil {
+		return err
+	}
+	up, packed := h.upgrader(r)
+	conn, rw, _, err := up.Upgrade(r, w)
+	if err != nil {
+		s.cancel()
+		if conn != nil {
+			closeQuietly(conn)
+		}
+		return fmt.Errorf("upgrade: %w", err)
+	}
+	early, err := rw.Reader.Peek(rw.Reader.Buffered())
+	if err != nil {
+		early = nil // cannot be: those bytes are there
+	}
+	c := &client{hub: h, stream: s, tr: newTransport(conn), id: newID(), by: by, since: time.Now(), index: -1}
+	c.by.UserAgent = strings.Clone(by.UserAgent[:min(len(by.UserAgent), maxUserAgent)])
+	if packed() {
+		c.form, c.in.deflate = deflated, true
+	}
+	h.connect(c, slices.Clone(early))
+	return nil
+}
+
+// connect starts a client that holds a reserved place.
+func (h *Hub) connect(c *client, early []byte) {
+	now := h.now()
+	c.heardAt.Store(now)
+	c.due.ping = now + int64(h.opts.Ping)
+	code := c.stream.add(c)
+	h.wheel.put(c, min(h.opts.Ping, h.opts.Timeout))
+	if code != 0 {
+		c.close(code)
+	}
+	// The place was reserved with one count of wg, which goes to the reader.
+	go func() {
+		defer h.wg.Done()
+		c.run(early)
+	}()
+	h.log.Debug("WebSocket client connected", "instance_id", c.stream.id, "client_id", c.id, "token_type", c.by.TokenType)
+}
+
+// reserve takes a place before the upgrade, so that the limit holds however
+// many come at once.
+func (h *Hub) reserve(s *Stream) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped {
+		return fault.New(fault.Unavailable, "Server is shutting down")
+	}
+	if !s.reserve(h.opts.MaxClients) {
+		return fault.New(fault.RateLimited, "WebSocket client limit reached")
+	}
+	h.wg.Add(1)
+	if !h.timing {
+		h.timing = true
+		h.wg.Go(h.keepTime)
+	}
+	return nil
+}
+
+// checkUpgrade makes sure that the upgrade cannot be refused half way, where
+// only plain text could be answered.
+func checkUpgrade(r *http.Request) error {
+	refused := fault.New(fault.Invalid, "Expected a WebSocket upgrade")
+	if r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) || r.ProtoMajor > 1 || r.Host == "" ||
+		!hasToken(r.Header, "Connection", "upgrade") || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		return refused
+	}
+	if key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key")); err != nil || len(key) != 16 {
+		return refused
+	}
+	if r.Header.Get("Sec-WebSocket-Version") != "13" {
+		return fault.New(fault.UpgradeRequired, "Expected a WebSocket upgrade")
+	}
+	return nil
+}
+
+// hasToken reports whether a comma-separated header has the token.
+func hasToken(h http.Header, name, token string) bool {
+	for _, line := range h.Values(name) {
+		for part := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// upgrader returns the upgrader for a request, and whether it ends in deflate.
+func (h *Hub) upgrader(r *http.Request) (ws.HTTPUpgrader, func() bool) {
+	if !h.opts.Compression || !hasDeflate(r.Header) {
+		return ws.HTTPUpgrader{}, func() bool { return false }
+	}
+	e := &wsflate.Extension{Parameters: deflateParameters()}
+	return ws.HTTPUpgrader{Negotiate: e.Negotiate}, func() bool {
+		_, ok := e.Accepted()
+		return ok
+	}
+}
+
+func newID() uuid.UUID {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic(err) // the system has no randomness
+	}
+	return id
+}
+
+func sorted(list []Client) []Client {
+	slices.SortFunc(list, func(a, b Client) int { return cmp.Compare(a.ID.String(), b.ID.String()) })
+	return list
+}
