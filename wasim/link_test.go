@@ -60,6 +60,8 @@ func linked(t testing.TB, server *wasim.Server, phone *wasim.Phone) *client {
 		t.Fatalf("scan: %v", err)
 	}
 	await[*events.Connected](c)
+	await[*events.HistorySync](c)
+	eventually(t, "the phone's greeting is acknowledged", func() bool { return wasim.Waiting(phone) == 0 })
 	return c
 }
 
@@ -157,5 +159,22 @@ func TestLinkByQRAndTextBothWays(t *testing.T) {
 	}
 	if _, ok := server.MessageTime(sent.ID); !ok {
 		t.Error("MessageTime does not know the message")
+	}
+}
+
+type jidType = types.JID
+
+// eventually polls until done, with a deadline.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited in vain: %s", what)
+		}
 	}
 }

@@ -208,10 +208,3 @@ func (o *outbox) remember(n Node) {
 	}
 	o.recent = append(o.recent, n)
 }
-
-// waiting is how many stanzas are not acknowledged.
-func (o *outbox) waiting() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.pending.Len()
-}

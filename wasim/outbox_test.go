@@ -1,0 +1,172 @@
+package wasim_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"go.mau.fi/whatsmeow/types/events"
+
+	"github.com/chasqui/chasqui/wasim"
+)
+
+// send sends a text from one person to another and returns its id.
+func send(t testing.TB, from, to *wasim.Phone, text string) string {
+	t.Helper()
+	id, err := from.Send(t.Context(), to.Number(), wasim.Message{Text: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// texts collects the client's next texts.
+func (c *client) texts(count int) []string {
+	c.t.Helper()
+	var out []string
+	for range count {
+		out = append(out, await[*events.Message](c).Message.GetConversation())
+	}
+	return out
+}
+
+func numbered(count int) []string {
+	out := make([]string, count)
+	for i := range out {
+		out[i] = fmt.Sprintf("text %d", i)
+	}
+	return out
+}
+
+func TestOfflineQueueComesInOrderBetweenPreviewAndEnd(t *testing.T) {
+	server := wasim.Start(t)
+	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
+	c := linked(t, server, bot)
+	c.Disconnect()
+	eventually(t, "the device is offline", func() bool { return !bot.Devices()[0].Online })
+	want := numbered(20)
+	for _, text := range want {
+		send(t, person, bot, text)
+	}
+	c.connect()
+	preview := await[*events.OfflineSyncPreview](c)
+	if preview.Total != 20 || preview.Messages != 20 {
+		t.Errorf("preview %+v", preview)
+	}
+	if got := c.texts(20); !slices.Equal(got, want) {
+		t.Errorf("order %v", got)
+	}
+	if done := await[*events.OfflineSyncCompleted](c); done.Count != 20 {
+		t.Errorf("end %+v", done)
+	}
+	eventually(t, "everything is acknowledged", func() bool { return wasim.Waiting(bot) == 0 })
+}
+
+func TestWhatIsNotAcknowledgedComesAgain(t *testing.T) {
+	server := wasim.Start(t)
+	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
+	c := linked(t, server, bot)
+	refuse := true
+	c.SynchronousAck = true
+	c.AddEventHandlerWithSuccessStatus(func(e any) bool {
+		_, message := e.(*events.Message)
+		return !message || !refuse
+	})
+	id := send(t, person, bot, "keep me")
+	c.text("keep me")
+	if n := wasim.Waiting(bot); n != 1 {
+		t.Fatalf("%d stanzas wait", n)
+	}
+	c.Disconnect()
+	refuse = false
+	c.connect()
+	if again := c.text("keep me"); again.Info.ID != id {
+		t.Errorf("came again as %s, was %s", again.Info.ID, id)
+	}
+	eventually(t, "it is acknowledged", func() bool { return wasim.Waiting(bot) == 0 })
+}
+
+func TestLostAcknowledgementsCauseRedelivery(t *testing.T) {
+	server := wasim.Start(t)
+	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
+	c := linked(t, server, bot)
+	wasim.LoseAcks(bot, 1)
+	send(t, person, bot, "first")
+	send(t, person, bot, "second")
+	c.text("second")
+	eventually(t, "one is acknowledged", func() bool { return wasim.Waiting(bot) == 1 })
+	wasim.Drop(bot)
+	await[*events.Connected](c)
+	eventually(t, "both are acknowledged", func() bool { return wasim.Waiting(bot) == 0 })
+}
+
+func TestDroppedConnectionLosesNothing(t *testing.T) {
+	server := wasim.Start(t)
+	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
+	c := linked(t, server, bot)
+	want := numbered(30)
+	for i, text := range want {
+		send(t, person, bot, text)
+		if i == 10 {
+			wasim.Drop(bot)
+		}
+	}
+	got := map[string]bool{}
+	for len(got) < len(want) {
+		got[await[*events.Message](c).Message.GetConversation()] = true
+	}
+	eventually(t, "everything is acknowledged", func() bool { return wasim.Waiting(bot) == 0 })
+}
+
+func TestRedeliverSendsTheLastMessagesAgain(t *testing.T) {
+	server := wasim.Start(t)
+	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
+	c := linked(t, server, bot)
+	c.EnableDecryptedEventBuffer = false
+	send(t, person, bot, "one")
+	id := send(t, person, bot, "two")
+	c.text("two")
+	eventually(t, "both are acknowledged", func() bool { return wasim.Waiting(bot) == 0 })
+	frames := server.Stats().Frames
+	if n := wasim.Redeliver(bot, 1); n != 1 {
+		t.Fatalf("%d sent again", n)
+	}
+	// The library does not tell of a message it has decrypted before, but acknowledges it again.
+	eventually(t, "the client answers "+id+" again", func() bool { return server.Stats().Frames > frames })
+}
+
+func TestReorderReversesTheNextMessages(t *testing.T) {
+	server := wasim.Start(t)
+	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
+	c := linked(t, server, bot)
+	send(t, person, bot, "hello") // so that the session is there
+	c.text("hello")
+	wasim.Reorder(bot, 3)
+	for _, text := range []string{"1", "2", "3"} {
+		send(t, person, bot, text)
+	}
+	if got := c.texts(3); !slices.Equal(got, []string{"3", "2", "1"}) {
+		t.Errorf("order %v", got)
+	}
+	send(t, person, bot, "4")
+	c.text("4")
+}
+
+func TestDelayHoldsStanzasBack(t *testing.T) {
+	server := wasim.Start(t)
+	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
+	c := linked(t, server, bot)
+	wasim.Delay(bot, 100*time.Millisecond)
+	began := time.Now()
+	want := numbered(5)
+	for _, text := range want {
+		send(t, person, bot, text)
+	}
+	if got := c.texts(5); !slices.Equal(got, want) {
+		t.Errorf("order %v", got)
+	}
+	if d := time.Since(began); d < 100*time.Millisecond || d > 400*time.Millisecond {
+		t.Errorf("five delayed stanzas took %s; they are delayed side by side", d)
+	}
+}
