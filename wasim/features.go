@@ -1,48 +1,54 @@
 package wasim
 
 import (
-	"context"
-	"errors"
-
 	"go.mau.fi/whatsmeow/proto/waE2E"
-	"go.mau.fi/whatsmeow/types"
 )
 
-// features is the state of a server that only the features use: groups, media, presence.
-type features struct{}
+// features is the state of a server that only the features use.
+type features struct {
+	groups *groupTable
+	media  *mediaStore
+}
 
-func newFeatures(*Server) *features { return &features{} }
+func newFeatures(s *Server) *features {
+	f := &features{groups: newGroupTable(), media: newMediaStore()}
+	f.media.routes(s.mux)
+	return f
+}
 
-// accountFeatures is the state of an account that only the features use: app state, picture, presence.
-type accountFeatures struct{}
+// accountFeatures is the state of an account that only the features use.
+type accountFeatures struct {
+	appState *appState
+	profile  *profile
+	presence *presence
+	calls    *callLog
+}
 
-func newAccountFeatures(*account) accountFeatures { return accountFeatures{} }
+func newAccountFeatures(a *account) accountFeatures {
+	return accountFeatures{appState: newAppState(a), profile: newProfile(), presence: newPresence(), calls: &callLog{}}
+}
 
 // deviceFeatures is the state of a companion that only the features use.
 type deviceFeatures struct{}
 
 // featureHandlers registers the features' handlers.
-func featureHandlers(*router) {}
+func featureHandlers(r *router) {
+	r.iq["w:g2"] = handleGroupIQ
+	r.iq["w:m"] = handleMediaConn
+	r.iq["w:sync:app:state"] = handleAppStateIQ
+	registerProfile(r)
 
-// groupRoute is what message routing needs to know of a group.
-type groupRoute struct {
-	lid     bool // members are addressed by hidden identity
-	members []*account
+	r.stanza["call"] = handleCall
+	r.stanza["presence"] = handlePresence
+	r.stanza["chatstate"] = handleChatState
+	r.receipt["server-error"] = handleMediaRetry
+
+	r.phone["call"] = (*Phone).receiveCall
+	r.phone["chatstate"] = (*Phone).receiveChatState
+	r.peer[waE2E.ProtocolMessage_APP_STATE_SYNC_KEY_REQUEST] = (*Phone).answerKeyRequest
+	r.peer[waE2E.ProtocolMessage_PEER_DATA_OPERATION_REQUEST_MESSAGE] = (*Phone).answerDataRequest
+
+	r.linking = append(r.linking, startAppState)
+	r.linked = append(r.linked, (*Phone).shareAppStateKey, (*Phone).sendInitialHistory)
+	r.offlines = append(r.offlines, presenceOffline)
 }
-
-// routeOfGroup finds the members of a group for a message or receipt of one of them. code is 0, or the error of the
-// acknowledgement: 404 for no such group, 403 when the sender may not write to it.
-func (s *Server) routeOfGroup(group types.JID, sender *account) (r groupRoute, code int) {
-	return groupRoute{}, 404
-}
-
-// storeMedia encrypts and keeps a file and returns the message that refers to it.
-func (s *Server) storeMedia(context.Context, *Media) (*waE2E.Message, error) {
-	return nil, errors.New("media: not built")
-}
-
-// openMedia fetches and decrypts the file a message refers to; nil if it refers to none.
-func (s *Server) openMedia(*waE2E.Message) (*Media, error) { return nil, nil }
-
-// pictureID is the id of a person's profile picture, "" for none.
-func (s *Server) pictureID(*account) string { return "" }
