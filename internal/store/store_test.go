@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"bytes"
+	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -12,14 +14,22 @@ import (
 	"github.com/chasqui/chasqui/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(envVictim); spec != "" {
+		fmt.Fprintln(os.Stderr, "victim:", victim(spec))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func newBox(fill byte) (*seal.Box, error) {
+	return seal.New(bytes.Repeat([]byte{fill}, seal.KeySize))
+}
 
 func box(t testing.TB, fill byte) *seal.Box {
 	t.Helper()
-	b, err := seal.New(bytes.Repeat([]byte{fill}, seal.KeySize))
-	if err != nil {
-		t.Fatal(err)
-	}
+	b, err := newBox(fill)
+	must(t, err)
 	return b
 }
 

@@ -1,0 +1,37 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/chasqui/chasqui/internal/dispatch"
+	"github.com/chasqui/chasqui/internal/event"
+	"github.com/chasqui/chasqui/internal/store/storetest"
+)
+
+// BenchmarkRecordText is what one incoming text costs: one transaction with the
+// message, the sender's name and the sequence.
+func BenchmarkRecordText(b *testing.B) {
+	db := open(b, newFile(b))
+	in := storetest.NewInstance(b, db, storetest.NewAccount(b, db, "acme").ID, "sales")
+	names := []dispatch.NameRecord{{JID: "5511999999999@s.whatsapp.net", Name: "Ana"}}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		item, e := storetest.TextItem(n)
+		item.Names = names
+		err := db.Record(b.Context(), in.ID, []dispatch.Item{item}, []*event.Event{e})
+		if err != nil || e.Sequence == 0 {
+			b.Fatal(e.Sequence, err)
+		}
+	}
+}
+
+func BenchmarkGetInstanceByToken(b *testing.B) {
+	db := open(b, newFile(b))
+	in := storetest.NewInstance(b, db, storetest.NewAccount(b, db, "acme").ID, "sales")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := db.GetInstanceByToken(b.Context(), in.Token); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
