@@ -23,7 +23,7 @@ func RouteSignal(log *slog.Logger) {
 // error too, and logged there.
 type signalLogger struct{ log *slog.Logger }
 
-func (s signalLogger) Debug(_, _ string)         {}
+func (s signalLogger) Debug(_, _ string)          {}
 func (s signalLogger) Info(caller, msg string)    { s.log.Debug(msg, "caller", caller) }
 func (s signalLogger) Warning(caller, msg string) { s.log.Debug(msg, "caller", caller) }
 func (s signalLogger) Error(caller, msg string)   { s.log.Warn(msg, "caller", caller) }
