@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Options tune the hub. A zero value stands for the default.
@@ -145,7 +143,7 @@ func (h *Hub) Full(instanceID string) bool {
 
 // Client describes one connection.
 type Client struct {
-	ID            uuid.UUID // version 7
+	ID            string // UUID version 7
 	RemoteAddress string
 	UserAgent     string
 	TokenType     string // account or instance
@@ -166,7 +164,7 @@ func (h *Hub) Clients(instanceID string) []Client {
 	list := make([]Client, 0, len(clients))
 	for _, c := range clients {
 		list = append(list, Client{
-			ID: c.id, RemoteAddress: c.by.RemoteAddress, UserAgent: c.by.UserAgent, TokenType: c.by.TokenType,
+			ID: c.id.String(), RemoteAddress: c.by.RemoteAddress, UserAgent: c.by.UserAgent, TokenType: c.by.TokenType,
 			ConnectedAt: c.since, FramesSent: c.frames.Load(), BytesSent: c.bytes.Load(),
 			Pending: int(c.waiting(head)),
 		})

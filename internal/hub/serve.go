@@ -3,7 +3,6 @@ package hub
 import (
 	"cmp"
 	"encoding/base64"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,10 +31,10 @@ const maxUserAgent = 256
 // must have been opened. Token, rate limit, instance, origin and configuration
 // are checked by the caller.
 //
-// An error that is a fault comes before anything was written: no such stream,
-// not a WebSocket upgrade, the client limit, or a hub that has stopped. After any other error
-// the connection is lost. nil means that the connection now belongs to the hub
-// and the handler may return.
+// An error is a fault and means that nothing was written: no such stream, not a
+// WebSocket upgrade, the client limit, or a hub that has stopped. nil means that
+// the connection belongs to the hub, or was lost during the upgrade, and that
+// the handler may return.
 func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, instanceID string, by Owner) error {
 	if err := checkUpgrade(r); err != nil {
 		return err
@@ -54,7 +53,8 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, instanceID string, b
 		if conn != nil {
 			closeQuietly(conn)
 		}
-		return fmt.Errorf("upgrade: %w", err)
+		h.log.Debug("WebSocket upgrade failed", "instance_id", instanceID, "error", err)
+		return nil
 	}
 	early, err := rw.Reader.Peek(rw.Reader.Buffered())
 	if err != nil {
@@ -156,6 +156,6 @@ func newID() uuid.UUID {
 }
 
 func sorted(list []Client) []Client {
-	slices.SortFunc(list, func(a, b Client) int { return cmp.Compare(a.ID.String(), b.ID.String()) })
+	slices.SortFunc(list, func(a, b Client) int { return cmp.Compare(a.ID, b.ID) })
 	return list
 }

@@ -1,0 +1,129 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chasqui/chasqui/internal/event"
+)
+
+// channel is one instance: the order of its events, and what its WebSocket
+// clients want.
+type channel struct {
+	d      *Dispatcher
+	id     string
+	stream Stream
+	origin atomic.Pointer[Origin]
+	wants  atomic.Pointer[wants]
+
+	// setting makes storing a configuration and putting it in force one step,
+	// so that concurrent sets end in one of them, whole.
+	setting sync.Mutex
+	// order makes recording, numbering and handing on one step. It is held
+	// while the store works: that is what keeps events in order.
+	order sync.Mutex
+
+	chatsMu sync.Mutex // guards the next two; taken within order
+	chats   map[string]*waitingChat
+	closed  bool
+}
+
+// wants is what the last enabled configuration lets through.
+type wants struct {
+	filter event.Filter
+	base64 bool
+}
+
+func newChannel(d *Dispatcher, id string, s Stream) *channel {
+	ch := &channel{d: d, id: id, stream: s, chats: map[string]*waitingChat{}}
+	ch.wants.Store(&wants{})
+	return ch
+}
+
+// apply puts a configuration in force from the next event on. Turning it off
+// changes nothing for sockets that are open: they keep what they had.
+func (ch *channel) apply(ws WebSocket) {
+	if ws.Enabled {
+		ch.wants.Store(&wants{filter: event.FilterOf(ws.Events), base64: ws.MediaBase64})
+	}
+}
+
+func (ch *channel) publish(ctx context.Context, items []Item) error {
+	ch.order.Lock()
+	defer ch.order.Unlock()
+	events := ch.number(items)
+	if err := ch.d.store.Record(ctx, ch.id, items, events); err != nil {
+		return err
+	}
+	for i, e := range events {
+		if e == nil || e.Sequence == 0 {
+			continue
+		}
+		ch.d.recorded.Add(1)
+		ch.hand(ctx, e, &items[i])
+	}
+	return nil
+}
+
+// number makes an event of each item that has one. The store gives the
+// sequence.
+func (ch *channel) number(items []Item) []*event.Event {
+	events := make([]*event.Event, len(items))
+	for i := range items {
+		if items[i].Data == nil {
+			continue
+		}
+		now := time.Now().UTC()
+		events[i] = &event.Event{ID: ch.d.ids.next(now), Timestamp: now, Data: items[i].Data}
+	}
+	return events
+}
+
+// hand gives a recorded event to the clients. With nobody connected, or nobody
+// interested, nothing is serialised, downloaded or allocated.
+func (ch *channel) hand(ctx context.Context, e *event.Event, item *Item) {
+	if ch.stream.Idle() {
+		return
+	}
+	w := ch.wants.Load()
+	if !w.filter.Allows(e.Type()) {
+		return
+	}
+	ch.d.handedOn.Add(1)
+	if chat, ok := chatOf(e); ok {
+		ch.inOrder(ctx, chat, e, item, w.base64)
+		return
+	}
+	ch.send(e)
+}
+
+// send serialises the event, once, and hands it to the stream.
+func (ch *channel) send(e *event.Event) {
+	o := ch.envelope()
+	err := ch.stream.Publish(sizeHint(e), func(dst []byte) ([]byte, error) { return event.AppendEnvelope(dst, e, o) })
+	if err != nil {
+		ch.d.log.Error("an event could not be sent", "instance_id", ch.id, "event_id", e.ID, "error", err)
+	}
+}
+
+func (ch *channel) envelope() event.Origin {
+	o := event.Origin{BaseURL: ch.d.opts.BaseURL()}
+	if of := ch.origin.Load(); of != nil {
+		o.Instance = of.Name
+		if ch.d.opts.IncludeToken {
+			o.Token = of.Token
+		}
+	}
+	return o
+}
+
+// sizeHint is about how many bytes an event's envelope takes.
+func sizeHint(e *event.Event) int {
+	const usual = 1 << 10
+	if m, ok := e.Data.(*event.Message); ok && m.Body.Media != nil {
+		return usual + (len(m.Body.Media.Base64)+2)/3*4
+	}
+	return usual
+}

@@ -1,0 +1,220 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/chasqui/chasqui/internal/event"
+	"github.com/chasqui/chasqui/internal/media"
+)
+
+// waitingChat holds the events of one chat behind a message whose file is
+// being fetched. Events of other chats and kinds go on.
+type waitingChat struct {
+	queue []waiting
+}
+
+// waiting is one event in that queue; fetch is nil if it waits only for those
+// before it.
+type waiting struct {
+	event *event.Event
+	fetch *fetch
+}
+
+// fetch is one download. Whoever waits for it gives it up when ctx ends,
+// whatever the download does then.
+type fetch struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // closed when got is there, or nobody wants it any more
+
+	mu      sync.Mutex // guards the rest
+	got     *fetched
+	givenUp bool
+}
+
+type fetched struct {
+	file media.File
+	err  error
+}
+
+func (f fetched) release() {
+	if f.err == nil {
+		f.file.Release()
+	}
+}
+
+// chatOf is the chat whose order an event has to keep: only messages and their
+// receipts wait for one another.
+func chatOf(e *event.Event) (key string, ok bool) {
+	switch data := e.Data.(type) {
+	case *event.Message:
+		return chatKey(&data.Body.Chat), true
+	case *event.Status:
+		return chatKey(&data.Chat), true
+	}
+	return "", false
+}
+
+// chatKey is the chat's JID, or its LID while the number is not known.
+func chatKey(c *event.Chat) string {
+	switch {
+	case c.JID != nil:
+		return *c.JID
+	case c.LID != nil:
+		return *c.LID
+	}
+	return ""
+}
+
+// inOrder sends an event of a chat, or queues it when it waits for its file or
+// behind one that does. channel.order is held.
+func (ch *channel) inOrder(ctx context.Context, chat string, e *event.Event, item *Item, base64 bool) {
+	m, _ := e.Data.(*event.Message)
+	wanted := base64 && m != nil && m.Body.Media != nil
+	ch.chatsMu.Lock()
+	q := ch.chats[chat]
+	if wanted && ch.closed {
+		e, wanted = withMedia(e, fetched{err: context.Canceled}), false
+	}
+	if q == nil && !wanted {
+		ch.chatsMu.Unlock()
+		ch.send(e)
+		return
+	}
+	defer ch.chatsMu.Unlock()
+	w := waiting{event: e}
+	if wanted {
+		w.fetch = ch.startFetch(ctx, item.Media)
+	}
+	if q == nil {
+		q = &waitingChat{}
+		ch.chats[chat] = q
+		ch.d.waits.Go(func() { ch.drain(chat, q) })
+	}
+	q.queue = append(q.queue, w)
+}
+
+// drain sends a chat's events in order, each when it is ready, until none is
+// left.
+func (ch *channel) drain(chat string, q *waitingChat) {
+	for {
+		ch.chatsMu.Lock()
+		if len(q.queue) == 0 {
+			delete(ch.chats, chat)
+			ch.chatsMu.Unlock()
+			return
+		}
+		w := q.queue[0]
+		ch.chatsMu.Unlock()
+		ch.sendReady(w)
+		ch.chatsMu.Lock()
+		q.queue[0] = waiting{}
+		q.queue = q.queue[1:]
+		ch.chatsMu.Unlock()
+	}
+}
+
+func (ch *channel) sendReady(w waiting) {
+	if w.fetch == nil {
+		ch.send(w.event)
+		return
+	}
+	got := w.fetch.await()
+	if got.err != nil {
+		ch.d.log.Info("an event goes out without its media", "instance_id", ch.id, "event_id", w.event.ID, "error", got.err)
+	}
+	ch.send(withMedia(w.event, got))
+	got.release()
+}
+
+// startFetch begins a download that takes at most Options.MediaWait.
+func (ch *channel) startFetch(ctx context.Context, ref *media.Ref) *fetch {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ch.d.opts.MediaWait)
+	f := &fetch{ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	ch.d.waits.Go(func() { f.finish(ch.download(ctx, ref)) })
+	return f
+}
+
+// finish notes the result, or lets the file go if it came too late.
+func (f *fetch) finish(got fetched) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.givenUp {
+		got.release()
+	} else {
+		f.got = &got
+	}
+	close(f.done)
+}
+
+// await returns the file, or why there is none.
+func (f *fetch) await() fetched {
+	defer f.cancel()
+	select {
+	case <-f.done:
+	case <-f.ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.got == nil {
+		f.givenUp = true
+		return fetched{err: f.ctx.Err()}
+	}
+	return *f.got
+}
+
+var errNoRef = errors.New("dispatch: no reference to the file")
+
+func (ch *channel) download(ctx context.Context, ref *media.Ref) fetched {
+	if ref == nil {
+		return fetched{err: errNoRef}
+	}
+	file, err := ch.d.files.Fetch(ctx, ch.id, *ref)
+	return fetched{file: file, err: err}
+}
+
+// withMedia returns a copy of a message event with its file in it, or with the
+// reason why it is missing.
+func withMedia(e *event.Event, got fetched) *event.Event {
+	original := e.Data.(*event.Message)
+	filled := *original.Body.Media
+	if got.err != nil {
+		filled.Error = mediaError(got.err)
+	} else {
+		filled.Base64 = got.file.Bytes
+	}
+	m := *original
+	m.Body.Media = &filled
+	copied := *e
+	copied.Data = &m
+	return &copied
+}
+
+// mediaError is what an event says about a file that could not be had.
+func mediaError(err error) string {
+	switch {
+	case errors.Is(err, media.ErrTooLarge):
+		return event.MediaTooLarge
+	case errors.Is(err, media.ErrExpired):
+		return event.MediaExpired
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return event.MediaTimeout
+	}
+	return event.MediaDownloadFailed
+}
+
+// stopWaiting ends the waits of this channel; from now on nothing waits.
+func (ch *channel) stopWaiting() {
+	ch.chatsMu.Lock()
+	defer ch.chatsMu.Unlock()
+	ch.closed = true
+	for _, q := range ch.chats {
+		for _, w := range q.queue {
+			if w.fetch != nil {
+				w.fetch.cancel()
+			}
+		}
+	}
+}
