@@ -37,7 +37,10 @@ func (s *Service) Create(ctx context.Context, name, token string, limit *int) (A
 	if err != nil {
 		return Account{}, "", err
 	}
-	if err := checkNameAndLimit(name, limit); err != nil {
+	if err := checkName(name); err != nil {
+		return Account{}, "", err
+	}
+	if err := checkLimit(limit); err != nil {
 		return Account{}, "", err
 	}
 	id, err := uuid.NewV7()
@@ -108,7 +111,7 @@ func (s *Service) Rotate(ctx context.Context, name, token string) (string, error
 // SetLimit changes the quota; nil removes it. A limit below what is used
 // already deletes nothing: it only refuses new instances.
 func (s *Service) SetLimit(ctx context.Context, name string, limit *int) (Account, error) {
-	if err := checkNameAndLimit(name, limit); err != nil {
+	if err := checkLimit(limit); err != nil {
 		return Account{}, err
 	}
 	a, err := s.store.GetAccount(ctx, name)
@@ -181,6 +184,9 @@ func (s *Service) ApplyConfigured(ctx context.Context, token string) (created bo
 
 func (s *Service) applyToken(ctx context.Context, token, hash string) (created bool, err error) {
 	owner, err := s.store.GetAccountByTokenHash(ctx, hash)
+	if err != nil && !errors.Is(err, NotFound()) {
+		return false, err
+	}
 	if err == nil && owner.Name == DefaultName {
 		return false, nil // a crash came between applying it and noting that
 	}
@@ -216,10 +222,14 @@ func invalidToken() *fault.Error {
 	return fault.InvalidBody(fault.Detail{Field: "token", Reason: "16 to 256 of A-Z a-z 0-9 . _ ~ + / = -"})
 }
 
-func checkNameAndLimit(name string, limit *int) error {
+func checkName(name string) error {
 	if !validName.MatchString(name) {
 		return fault.InvalidBody(fault.Detail{Field: "name", Reason: "must match " + namePattern})
 	}
+	return nil
+}
+
+func checkLimit(limit *int) error {
 	if limit != nil && *limit < 0 {
 		return fault.InvalidBody(fault.Detail{Field: "instanceLimit", Reason: "must not be negative"})
 	}

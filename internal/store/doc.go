@@ -17,7 +17,6 @@
 // # Queries
 //
 // The SQL stands in query/ and is compiled by sqlc into sqlgen/. It is written
-// for Postgres and runs on SQLite unchanged, the schema included.
+// for Postgres and runs on SQLite unchanged, the schema included. After a change
+// there, run make generate.
 package store
-
-//go:generate sqlc generate
