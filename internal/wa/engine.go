@@ -147,7 +147,7 @@ func (e *Engine) Open(ctx context.Context, spec instance.Spec, signal func(insta
 	if err := checkRoot(e.sandbox != nil); err != nil {
 		return nil, errRootChanged
 	}
-	device, err := e.device(ctx, spec.DeviceJID)
+	device, err := loadDevice(ctx, e.devices, spec.DeviceJID)
 	if err != nil {
 		return nil, err
 	}
@@ -163,16 +163,16 @@ func (e *Engine) Open(ctx context.Context, spec instance.Spec, signal func(insta
 
 var errUnknownDevice = errors.New("wa: the stored login is gone")
 
-// device loads a stored login, or makes a new device for an empty address.
-func (e *Engine) device(ctx context.Context, jid string) (*store.Device, error) {
+// loadDevice loads a stored login, or makes a new device for an empty address.
+func loadDevice(ctx context.Context, devices Devices, jid string) (*store.Device, error) {
 	if jid == "" {
-		return e.devices.NewDevice(), nil
+		return devices.NewDevice(), nil
 	}
 	parsed, err := types.ParseJID(jid)
 	if err != nil {
 		return nil, fmt.Errorf("wa: device address: %w", err)
 	}
-	device, err := e.devices.GetDevice(ctx, parsed)
+	device, err := devices.GetDevice(ctx, parsed)
 	if err != nil {
 		return nil, fmt.Errorf("wa: load device: %w", err)
 	}
@@ -184,7 +184,13 @@ func (e *Engine) device(ctx context.Context, jid string) (*store.Device, error) 
 
 // Forget implements instance.Engine.
 func (e *Engine) Forget(ctx context.Context, deviceJID string) error {
-	device, err := e.device(ctx, deviceJID)
+	return Forget(ctx, e.devices, deviceJID)
+}
+
+// Forget removes a stored login without telling WhatsApp; it needs no engine,
+// for work on a database that no server uses. An unknown device is no error.
+func Forget(ctx context.Context, devices Devices, deviceJID string) error {
+	device, err := loadDevice(ctx, devices, deviceJID)
 	if errors.Is(err, errUnknownDevice) || (err == nil && device.ID == nil) {
 		return nil
 	}
