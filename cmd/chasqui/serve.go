@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"time"
 
@@ -80,7 +79,11 @@ func (c *demoCmd) Run(con *console) error {
 	c.Data, c.Listen = dir, "127.0.0.1:0"
 	cfg := con.complete(app.Config{Options: c.Options, Sandbox: &c.Sandbox})
 	cfg.Logger = telemetry.Quiet(cfg.Logger)
-	a, token, err := startDemo(con.ctx, cfg)
+	if cfg.Options.AccountToken == "" {
+		cfg.Options.AccountToken = app.NewToken()
+	}
+	token := cfg.Options.AccountToken
+	a, err := app.Start(con.ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -90,16 +93,4 @@ func (c *demoCmd) Run(con *console) error {
 		<-con.ctx.Done()
 	}
 	return app.StopWithin(a, stopTime, err)
-}
-
-// startDemo starts the sandbox with an account whose token it returns.
-func startDemo(ctx context.Context, cfg app.Config) (*app.App, string, error) {
-	if cfg.Options.AccountToken == "" {
-		cfg.Options.AccountToken = app.NewToken()
-	}
-	a, err := app.New(cfg)
-	if err != nil {
-		return nil, "", err
-	}
-	return a, cfg.Options.AccountToken, a.Start(ctx)
 }

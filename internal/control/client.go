@@ -67,9 +67,10 @@ func (c *Client) SetLimit(ctx context.Context, name string, limit *int) (account
 	return out, err
 }
 
-// Delete removes an account after its instances.
-func (c *Client) Delete(ctx context.Context, name string, force bool) error {
-	return c.call(ctx, http.MethodDelete, "/accounts/"+url.PathEscape(name), request{Force: force}, nil)
+// Delete removes an account after its instances, linked or not: the server can
+// unlink them, so there is nothing to force.
+func (c *Client) Delete(ctx context.Context, name string, _ bool) error {
+	return c.call(ctx, http.MethodDelete, "/accounts/"+url.PathEscape(name), request{}, nil)
 }
 
 // Config returns the configuration in force, secrets redacted.

@@ -87,7 +87,6 @@ type request struct {
 	Name  string `json:"name,omitempty"`
 	Token string `json:"token,omitempty"`
 	Limit *int   `json:"limit,omitempty"`
-	Force bool   `json:"force,omitempty"`
 }
 
 // created answers create.
@@ -111,8 +110,9 @@ func (s *Server) limit(r *http.Request, q request) (any, error) {
 	return s.accounts.SetLimit(r.Context(), r.PathValue("name"), q.Limit)
 }
 
-func (s *Server) delete(r *http.Request, q request) (any, error) {
-	return nil, s.accounts.Delete(r.Context(), r.PathValue("name"), q.Force)
+// delete never refuses linked instances: a running server can unlink them.
+func (s *Server) delete(r *http.Request, _ request) (any, error) {
+	return nil, s.accounts.Delete(r.Context(), r.PathValue("name"), true)
 }
 
 func (s *Server) config(*http.Request, request) (any, error) { return s.values, nil }

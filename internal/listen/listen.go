@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -173,42 +175,23 @@ func (l *Listener) note(format string, args ...any) {
 	_, _ = fmt.Fprintf(l.opts.Notes, "listen: "+format+"\n", args...) // notes are best effort
 }
 
-// longText is from where on a string is shortened for people, in bytes.
-const longText = 200
+// longString finds JSON strings of 200 bytes and more, such as base64.
+var longString = regexp.MustCompile(`"(?:[^"\\]|\\.){200,}"`)
 
 // Pretty renders a frame for people: a headline with time, type and sequence,
-// and the indented data. Long strings, such as base64, are shortened.
+// and the indented data in its own order. Long strings are shortened.
 func Pretty(frame []byte, color bool) string {
 	var e envelope
-	var data any
-	if json.Unmarshal(frame, &e) != nil || json.Unmarshal(e.Data, &data) != nil {
-		return string(frame) + "\n"
-	}
-	body, err := json.MarshalIndent(shorten(data), "  ", "  ")
-	if err != nil {
+	var body bytes.Buffer
+	if json.Unmarshal(frame, &e) != nil || json.Indent(&body, e.Data, "  ", "  ") != nil {
 		return string(frame) + "\n"
 	}
 	head := fmt.Sprintf("%s  #%d", e.Event, e.Meta.Sequence)
 	if color {
 		head = "\x1b[1;32m" + head + "\x1b[0m"
 	}
-	return fmt.Sprintf("%s  %s\n  %s\n", e.Meta.Timestamp.Local().Format("15:04:05.000"), head, body)
-}
-
-func shorten(v any) any {
-	switch v := v.(type) {
-	case string:
-		if len(v) > longText {
-			return strings.ToValidUTF8(v[:60], "") + fmt.Sprintf("… (%d characters)", len(v))
-		}
-	case []any:
-		for i := range v {
-			v[i] = shorten(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = shorten(v[k])
-		}
-	}
-	return v
+	short := longString.ReplaceAllFunc(body.Bytes(), func(s []byte) []byte {
+		return fmt.Appendf(nil, "%s… (%d characters)\"", strings.ToValidUTF8(string(s[:40]), ""), len(s)-2)
+	})
+	return fmt.Sprintf("%s  %s\n  %s\n", e.Meta.Timestamp.Local().Format("15:04:05.000"), head, short)
 }

@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"go.mau.fi/whatsmeow/store/sqlstore"
+
+	"github.com/chasqui/chasqui/internal/account"
+	"github.com/chasqui/chasqui/internal/config"
+	"github.com/chasqui/chasqui/internal/instance"
+	"github.com/chasqui/chasqui/internal/store"
+	"github.com/chasqui/chasqui/internal/telemetry"
+	"github.com/chasqui/chasqui/internal/wa"
+)
+
+// OpenAccounts opens the accounts of a data folder on which no server runs.
+// The caller must call release when it is done.
+func OpenAccounts(ctx context.Context, opts config.Options) (accounts *account.Service, release func() error, err error) {
+	if err := os.MkdirAll(opts.Data, 0o700); err != nil {
+		return nil, nil, err
+	}
+	lock := newFolderLock(opts.Data)
+	if err := lock.Start(ctx); err != nil {
+		return nil, nil, err
+	}
+	db, err := openStore(ctx, opts, telemetry.NewLogger(os.Stderr, "text"))
+	if err != nil {
+		return nil, nil, errors.Join(err, lock.Stop(ctx))
+	}
+	release = func() error { return errors.Join(db.Close(), lock.Stop(ctx)) }
+	return account.NewService(db, stored{db}, nil), release, nil
+}
+
+// stored deletes instances in the database alone: WhatsApp is not told.
+type stored struct{ db *store.DB }
+
+// DeleteAll implements account.Instances.
+func (s stored) DeleteAll(ctx context.Context, accountID string) error {
+	list, err := s.db.ListInstances(ctx, accountID)
+	if err != nil {
+		return err
+	}
+	for _, in := range list {
+		if err := s.delete(ctx, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s stored) delete(ctx context.Context, in instance.Instance) error {
+	if in.Login.Linked() {
+		if err := wa.Forget(ctx, sqlstore.NewWithDB(s.db.WhatsApp(), "sqlite3", nil), in.Login.DeviceJID); err != nil {
+			return err
+		}
+	}
+	return s.db.DeleteInstance(ctx, in.ID)
+}
+
+// AnyLinked implements account.Instances.
+func (s stored) AnyLinked(ctx context.Context, accountID string) (bool, error) {
+	list, err := s.db.ListInstances(ctx, accountID)
+	for _, in := range list {
+		if in.Login.Linked() {
+			return true, err
+		}
+	}
+	return false, err
+}
