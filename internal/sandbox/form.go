@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/chasqui/chasqui/internal/fault"
@@ -46,8 +47,12 @@ func (f *form) err() error {
 	return fault.InvalidBody(*f.problems...)
 }
 
+// wrong notes the first thing that is wrong with a field.
 func (f *form) wrong(name, reason string) {
-	*f.problems = append(*f.problems, fault.Detail{Field: f.prefix + name, Reason: reason})
+	field := f.prefix + name
+	if !slices.ContainsFunc(*f.problems, func(d fault.Detail) bool { return d.Field == field }) {
+		*f.problems = append(*f.problems, fault.Detail{Field: field, Reason: reason})
+	}
 }
 
 func (f *form) has(name string) bool {
