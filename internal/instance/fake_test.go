@@ -517,7 +517,7 @@ func (w *world) wantStates(want ...string) {
 
 // after lets fake time pass.
 func after(d time.Duration) {
-	time.Sleep(d) // fake time: see testing/synctest
+	<-time.After(d)
 	synctest.Wait()
 }
 
