@@ -114,14 +114,16 @@ func (a *api) routes() error {
 		}
 	}
 	if a.Sandbox != nil {
+		a.mux.HandleFunc("/sandbox", a.serveSandbox)
 		a.mux.HandleFunc("/sandbox/", a.serveSandbox)
 	}
 	for path, methods := range a.methods {
 		a.mux.HandleFunc(path, a.refuse(fault.MethodNotAllowed, "Method not allowed", methods))
 	}
 	unknown := a.refuse(fault.NotFound, "Not found", nil)
-	a.mux.HandleFunc("/api/", unknown)
-	a.mux.HandleFunc("/", unknown)
+	for _, path := range []string{"/api", "/api/", "/"} {
+		a.mux.HandleFunc(path, unknown)
+	}
 	return nil
 }
 
@@ -145,7 +147,7 @@ func (a *api) refuse(kind fault.Kind, message string, methods []string) http.Han
 // countRefused charges a request that no route takes.
 func (a *api) countRefused(w http.ResponseWriter, r *http.Request) error {
 	if a.Health.Draining() {
-		return shuttingDown()
+		return fault.ShuttingDown()
 	}
 	caller, err := a.identify(r.Context(), credentialOf(r, false), "")
 	if err != nil && fault.KindOf(err) != fault.Unauthorized {

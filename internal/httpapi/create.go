@@ -2,12 +2,10 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
-	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/instance"
 )
 
@@ -57,13 +55,9 @@ type TokenData struct {
 }
 
 func (a *api) createInstance(ctx context.Context, c *call, b *CreateBody) (CreateAnswer, error) {
-	req, err := b.request()
+	in, err := a.Instances.Create(ctx, c.principal.AccountID, c.principal.account.InstanceLimit, b.request())
 	if err != nil {
 		return CreateAnswer{}, err
-	}
-	in, err := a.Instances.Create(ctx, c.principal.AccountID, c.principal.account.InstanceLimit, req)
-	if err != nil {
-		return CreateAnswer{}, prefixProxyFields(err)
 	}
 	status := a.Instances.Status(in)
 	answer := CreateAnswer{
@@ -80,11 +74,8 @@ func (a *api) createInstance(ctx context.Context, c *call, b *CreateBody) (Creat
 }
 
 // request translates what the instance itself is made of.
-func (b *CreateBody) request() (instance.New, error) {
-	if b.Name == nil || *b.Name == "" {
-		return instance.New{}, fault.New(fault.Invalid, "Instance name is required")
-	}
-	req := instance.New{Name: *b.Name, Token: deref(b.Token), Settings: instance.DefaultSettings()}
+func (b *CreateBody) request() instance.New {
+	req := instance.New{Name: deref(b.Name), Token: deref(b.Token), Settings: instance.DefaultSettings()}
 	b.SettingsBody.apply(&req.Settings)
 	if deref(b.ProxyEnabled) {
 		req.Proxy = instance.Proxy{
@@ -92,29 +83,7 @@ func (b *CreateBody) request() (instance.New, error) {
 			Protocol: deref(b.ProxyProtocol), Username: deref(b.ProxyUsername), Password: deref(b.ProxyPassword),
 		}
 	}
-	return req, nil
-}
-
-// prefixProxyFields gives the fields of a refused proxy the names that they
-// have in this request.
-func prefixProxyFields(err error) error {
-	names := map[string]string{
-		"enabled": "proxyEnabled", "host": "proxyHost", "port": "proxyPort",
-		"protocol": "proxyProtocol", "username": "proxyUsername", "password": "proxyPassword",
-	}
-	var f *fault.Error
-	if !errors.As(err, &f) {
-		return err
-	}
-	renamed := *f
-	renamed.Details = nil
-	for _, d := range f.Details {
-		if name, ok := names[d.Field]; ok {
-			d.Field = name
-		}
-		renamed.Details = append(renamed.Details, d)
-	}
-	return &renamed
+	return req
 }
 
 // addBlocks stores the optional blocks and shows those that were asked for.

@@ -71,9 +71,6 @@ func getSettings(_ context.Context, c *call, _ *none) (SettingsAnswer, error) {
 }
 
 func (a *api) updateSettings(ctx context.Context, c *call, b *SettingsBody) (SettingsAnswer, error) {
-	if *b == (SettingsBody{}) {
-		return SettingsAnswer{}, invalidField("body", "must hold at least one of the seven settings")
-	}
 	settings, err := a.Instances.UpdateSettings(ctx, c.instance, instance.SettingsPatch(*b))
 	return SettingsAnswer{
 		Envelope: success("Settings updated successfully"),

@@ -11,20 +11,15 @@ import (
 
 	"rsc.io/qr"
 
-	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/instance"
 )
-
-// unexplained is the reason given where the contract's text wants one and the
-// real one must not be shown.
-const unexplained = "internal error"
 
 func (a *api) instanceRoutes() {
 	const tag = "Instances"
 	register(a, operation{
 		method: "POST", path: "/api/instance/new", tag: tag, summary: "Create an instance",
 		auth: authAccount, body: bodyRequired, status: http.StatusCreated, creates: true,
-		failure: "Failed to create instance: " + unexplained,
+		failure: "Failed to create instance: ",
 	}, a.createInstance)
 	register(a, operation{
 		method: "GET", path: "/api/instance/list", tag: tag, summary: "List instances and their state",
@@ -38,11 +33,11 @@ func (a *api) instanceRoutes() {
 			{"number", "Phone number: asks for a pairing code instead of a QR code"},
 			{"history", "Days of history to ask for at first pairing, 1 to 365"},
 		},
-		auth: authAny, failure: "Failed to connect: " + unexplained,
+		auth: authAny, failure: "Failed to connect: ",
 	}, a.connect)
 	register(a, operation{
 		method: "POST", path: "/api/instance/reconnect/{instance}", tag: tag, summary: "Resume the stored login",
-		auth: authAny, failure: "Failed to reconnect: " + unexplained,
+		auth: authAny, failure: "Failed to reconnect: ",
 	}, a.reconnect)
 	register(a, operation{
 		method: "DELETE", path: "/api/instance/logout/{instance}", tag: tag, summary: "Unlink the device",
@@ -50,7 +45,7 @@ func (a *api) instanceRoutes() {
 	}, a.logout)
 	register(a, operation{
 		method: "DELETE", path: "/api/instance/delete/{instance}", tag: tag, summary: "Remove the instance and all of its data",
-		auth: authAccount, failure: "Failed to delete instance: " + unexplained,
+		auth: authAccount, failure: "Failed to delete instance: ",
 	}, a.deleteInstance)
 	register(a, operation{
 		method: "POST", path: "/api/instance/rotateToken/{instance}", tag: tag, summary: "Replace the instance's token",
@@ -161,8 +156,7 @@ func historyDays(query url.Values) (int, error) {
 	}
 	days, err := strconv.Atoi(text)
 	if err != nil || days < 1 || days > 365 {
-		return 0, fault.New(fault.Invalid, "Invalid history",
-			fault.Detail{Field: "history", Reason: "must be a number of days from 1 to 365"})
+		return 0, invalidField("history", "must be a number of days from 1 to 365")
 	}
 	return days, nil
 }

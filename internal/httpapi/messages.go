@@ -12,7 +12,7 @@ func (a *api) messageRoutes() {
 	register(a, operation{
 		method: "POST", path: "/api/message/text/{instance}", tag: "Messages", summary: "Send a text",
 		auth: authAny, body: bodyRequired, namesProblem: true,
-		failure: "Failed to send message: " + unexplained,
+		failure: "Failed to send message: ",
 	}, a.sendText)
 }
 

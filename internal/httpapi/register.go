@@ -29,7 +29,8 @@ type operation struct {
 	unlimited    bool // exempt from rate limits
 	queryToken   bool // ?token= and ?ticket= count
 	// failure is the text of an unknown error of the handler, lookup that of
-	// one while the instance is fetched. Empty: Internal server error.
+	// one while the instance is fetched. Empty: Internal server error. A text
+	// that ends in ": " is completed with a reason that may be shown.
 	failure, lookup string
 	// namesProblem appends the first problem of a body to the message.
 	namesProblem bool
@@ -64,7 +65,7 @@ func register[B, R any](a *api, op operation, handle handler[B, R]) {
 	a.mount(&op, func(w http.ResponseWriter, r *http.Request) {
 		c, err := a.admit(w, r, &op)
 		if err != nil {
-			a.fail(w, r, err, orInternal(op.lookup))
+			a.fail(w, r, err, failureText(op.lookup, err))
 			return
 		}
 		var body B
@@ -76,16 +77,19 @@ func register[B, R any](a *api, op operation, handle handler[B, R]) {
 		}
 		answer, err := handle(r.Context(), c, &body)
 		if err != nil {
-			a.fail(w, r, err, orInternal(op.failure))
+			a.fail(w, r, err, failureText(op.failure, err))
 			return
 		}
 		a.write(w, r, max(op.status, http.StatusOK), answer)
 	})
 }
 
-func orInternal(text string) string {
-	if text == "" {
+func failureText(text string, err error) string {
+	switch {
+	case text == "":
 		return fault.MsgInternal
+	case strings.HasSuffix(text, ": "):
+		return text + fault.Reason(err)
 	}
 	return text
 }
@@ -126,7 +130,7 @@ func (a *api) handle(op *operation, path string, handle http.HandlerFunc) {
 // admit makes the checks before the body and writes the rate limit's headers.
 func (a *api) admit(w http.ResponseWriter, r *http.Request, op *operation) (*call, error) {
 	if a.Health.Draining() {
-		return nil, shuttingDown()
+		return nil, fault.ShuttingDown()
 	}
 	name := r.PathValue("instance")
 	c := &call{request: r, query: r.URL.Query()}
@@ -146,8 +150,6 @@ func (a *api) admit(w http.ResponseWriter, r *http.Request, op *operation) (*cal
 	c.instance, err = a.instanceOf(r.Context(), c.principal, name)
 	return c, err
 }
-
-func shuttingDown() error { return fault.New(fault.Unavailable, "Server is shutting down") }
 
 // authorize returns who calls, if their token is for this path.
 func (a *api) authorize(r *http.Request, op *operation, name string) (Principal, error) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strings"
 
@@ -99,6 +100,7 @@ func hasElement(h http.Header, name, element string) bool {
 
 // validKey reports whether the key is 16 bytes in base64, as RFC 6455 wants.
 func validKey(key string) bool {
-	const encodedLen = 24
-	return len(key) == encodedLen && strings.HasSuffix(key, "==")
+	const keyLen = 16
+	raw, err := base64.StdEncoding.DecodeString(key)
+	return err == nil && len(raw) == keyLen
 }
