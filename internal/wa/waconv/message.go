@@ -85,8 +85,9 @@ func (c converter) body(info *types.MessageInfo, evt *events.Message) *builder {
 	return b
 }
 
-// senderName is what the message calls its sender. Messages of our own come
-// with our push name, which the directory knows better.
+// senderName is what the message calls its sender: the push name ("-" stands
+// for none), else the verified name of a business. Messages of our own come with
+// our push name, which the directory knows better.
 func senderName(info *types.MessageInfo) string {
 	switch {
 	case info.IsFromMe:

@@ -10,8 +10,8 @@ import (
 	"github.com/chasqui/chasqui/internal/message"
 )
 
-// FromOutgoing builds the protobuf of a text message. A quote whose stored
-// protobuf cannot be read still names the message that it answers.
+// FromOutgoing builds the protobuf of a text message. A quote whose protobuf
+// is missing or cannot be read still names the message that it answers.
 func FromOutgoing(m message.Outgoing) *waE2E.Message {
 	text := &waE2E.ExtendedTextMessage{Text: proto.String(m.Text), ContextInfo: contextInfo(m)}
 	if p := m.Preview; p != nil {
@@ -33,8 +33,8 @@ func contextInfo(m message.Outgoing) *waE2E.ContextInfo {
 		ci.StanzaID = proto.String(q.MessageID)
 		ci.Participant = proto.String(q.Participant)
 		ci.QuotedMessage = quotedMessage(q.Raw)
-		if q.ChatJID != m.To.JID && q.ChatJID != m.To.LID {
-			// Answered somewhere else (replyPrivate): say where it was written.
+		if q.ChatJID != "" && q.ChatJID != m.To.JID && q.ChatJID != m.To.LID {
+			// Answered elsewhere (replyPrivate): say where it was written.
 			ci.RemoteJID = proto.String(q.ChatJID)
 		}
 	}
@@ -45,7 +45,7 @@ func contextInfo(m message.Outgoing) *waE2E.ContextInfo {
 // without keys and without what it quoted itself.
 func quotedMessage(raw []byte) *waE2E.Message {
 	m := new(waE2E.Message)
-	if err := proto.Unmarshal(raw, m); err != nil {
+	if err := proto.Unmarshal(raw, m); err != nil || len(raw) == 0 {
 		return &waE2E.Message{Conversation: proto.String("")}
 	}
 	m.MessageContextInfo = nil
