@@ -50,11 +50,11 @@ func TestKillLosesNoMessage(t *testing.T) {
 	for _, s := range senders {
 		network.Do("POST", "/sandbox/phones", "", object{"number": s, "name": s}, nil)
 	}
-	done := make(chan struct{})
+	stop, done := make(chan struct{}), make(chan struct{})
 	var sent []string
 	go func() { // ends with the test's last round, which waits for it
 		defer close(done)
-		sent = stream(t, network, senders)
+		sent = stream(t, network, senders, stop)
 	}()
 	for range kills {
 		waitConnected(t, g)
@@ -62,7 +62,7 @@ func TestKillLosesNoMessage(t *testing.T) {
 		g.Kill()
 		g = gateway(t, network.URL, data)
 	}
-	close(stopStream)
+	close(stop)
 	<-done
 	waitConnected(t, g)
 	if len(sent) < kills {
@@ -78,16 +78,13 @@ func TestKillLosesNoMessage(t *testing.T) {
 	t.Logf("%d kills, %d messages sent, %d stored", kills, len(sent), len(stored))
 }
 
-// stopStream ends the stream of messages.
-var stopStream = make(chan struct{})
-
-// stream sends 100 messages a second in short loads until it is told to stop,
-// and returns their ids.
-func stream(t *testing.T, network *proctest.Process, from []string) []string {
+// stream sends 100 messages a second in short loads until stop closes, and
+// returns their ids.
+func stream(t *testing.T, network *proctest.Process, from []string, stop <-chan struct{}) []string {
 	var ids []string
 	for {
 		select {
-		case <-stopStream:
+		case <-stop:
 			return ids
 		default:
 		}
