@@ -44,12 +44,15 @@ func Redeliver(p *Phone, count int) int { return p.account.linkedDevices()[0].ou
 // Reorder sends the next messages to p's first companion in reverse.
 func Reorder(p *Phone, count int) { p.account.linkedDevices()[0].outbox.reorder(count) }
 
-// Waiting is how many stanzas p's first companion has not acknowledged.
+// Waiting is how many stanzas p's companions have not acknowledged.
 func Waiting(p *Phone) int {
-	o := p.account.linkedDevices()[0].outbox
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.pending.Len()
+	n := 0
+	for _, d := range p.account.linkedDevices() {
+		d.outbox.mu.Lock()
+		n += d.outbox.pending.Len()
+		d.outbox.mu.Unlock()
+	}
+	return n
 }
 
 // PreKeysLeft is how many one-time prekeys p's first companion has on the server.

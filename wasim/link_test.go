@@ -59,8 +59,16 @@ func linked(t testing.TB, server *wasim.Server, phone *wasim.Phone) *client {
 	if _, err := phone.ScanQR(ctx, code); err != nil {
 		t.Fatalf("scan: %v", err)
 	}
-	await[*events.Connected](c)
-	await[*events.HistorySync](c)
+	var connected, greeted bool // in either order
+	awaitWhere(c, func(e any) bool {
+		switch e.(type) {
+		case *events.Connected:
+			connected = true
+		case *events.HistorySync:
+			greeted = true
+		}
+		return connected && greeted
+	})
 	eventually(t, "the phone's greeting is acknowledged", func() bool { return wasim.Waiting(phone) == 0 })
 	return c
 }

@@ -217,12 +217,18 @@ func (p *Phone) link(ctx context.Context, client *pairing, advSecret []byte) (st
 	client.conn.request(client.pairSuccess(p, d, content), func(n *Node) { signed <- client.finish(d, n) })
 	select {
 	case err = <-signed:
-		return d.jid().String(), err
-	case <-client.gone:
-		return "", fmt.Errorf("the client went away: %w", ErrCodeExpired)
+	case <-client.gone: // after its answer, if it gave one
+		err = fmt.Errorf("the client went away: %w", ErrCodeExpired)
+		if len(signed) > 0 {
+			err = <-signed
+		}
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
+	if err != nil {
+		return "", err
+	}
+	return d.jid().String(), nil
 }
 
 // claim reserves a device number of the account for the client. A client is claimed once.

@@ -81,13 +81,9 @@ func (p *Phone) votedFor(update *waE2E.PollUpdateMessage, voter types.JID) []str
 	if poll == nil || pollOf(poll.message) == nil {
 		return nil
 	}
-	key, additional, err := voteKey(poll, voter)
-	if err != nil {
-		return nil
-	}
-	plain, err := gcmutil.Decrypt(key, update.GetVote().GetEncIV(), update.GetVote().GetEncPayload(), additional)
+	plain := p.openVote(poll, voter, update.GetVote())
 	var choice waE2E.PollVoteMessage
-	if err != nil || proto.Unmarshal(plain, &choice) != nil {
+	if plain == nil || proto.Unmarshal(plain, &choice) != nil {
 		return nil
 	}
 	var out []string
@@ -98,4 +94,36 @@ func (p *Phone) votedFor(update *waE2E.PollUpdateMessage, voter types.JID) []str
 		}
 	}
 	return out
+}
+
+// openVote decrypts a vote. A chat that moves from numbers to hidden identities may have the poll under one and the
+// vote under the other, so all pairs are tried, as whatsmeow does (msgsecret.go/decryptMsgSecret).
+func (p *Phone) openVote(poll *logged, voter types.JID, vote *waE2E.PollEncValue) []byte {
+	for _, author := range p.bothAddresses(poll.sender) {
+		for _, by := range p.bothAddresses(voter) {
+			asked := *poll
+			asked.sender = author
+			key, additional, err := voteKey(&asked, by)
+			if err != nil {
+				return nil
+			}
+			if plain, err := gcmutil.Decrypt(key, vote.GetEncIV(), vote.GetEncPayload(), additional); err == nil {
+				return plain
+			}
+		}
+	}
+	return nil
+}
+
+// bothAddresses are a person's address as given, and in its other form.
+func (p *Phone) bothAddresses(jid types.JID) []types.JID {
+	a := p.server().accounts.find(jid)
+	switch {
+	case a == nil:
+		return []types.JID{jid}
+	case jid.Server == types.HiddenUserServer:
+		return []types.JID{a.lid, a.pn}
+	default:
+		return []types.JID{a.pn, a.lid}
+	}
 }

@@ -100,6 +100,7 @@ func New(o Options) (*Server, error) {
 	if !isLoopback(host) {
 		return nil, fmt.Errorf("the simulated network listens on loopback only, not on %q", o.Listen)
 	}
+	quietSignalLibrary(o.Logger) // first: the library makes its own logger at its first use
 	s := &Server{
 		log: o.Logger, mux: http.NewServeMux(), static: keys.NewKeyPair(), now: time.Now,
 		fewPreKeys: o.FewPreKeys, refTimes: realRefTimes,
@@ -111,7 +112,6 @@ func New(o Options) (*Server, error) {
 	if s.chain, err = certificateChain(s.static, s.now()); err != nil {
 		return nil, err
 	}
-	quietSignalLibrary(s.log)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, s.listen(o.Listen)
 }
