@@ -120,12 +120,12 @@ func stretch(interval time.Duration) time.Duration {
 	return interval + time.Duration(rand.Float64()*maxJitter*float64(interval))
 }
 
-// tooManyWaiting says when it is worth trying again: when the first of those
-// that wait have gone.
+// tooManyWaiting says when it is worth trying again: when the wait would be
+// short enough, in whole seconds and at least one.
 func tooManyWaiting(pause time.Duration) *fault.Error {
 	return &fault.Error{
 		Kind:       fault.RateLimited,
 		Message:    "Too many messages are waiting for this instance",
-		RetryAfter: max(pause-maxWait, time.Second).Round(time.Second),
+		RetryAfter: max(pause-maxWait, 0).Truncate(time.Second) + time.Second,
 	}
 }

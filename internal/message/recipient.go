@@ -30,7 +30,10 @@ func (s *Service) recipient(ctx context.Context, instanceID string, wire Transpo
 		return Recipient{}, err
 	}
 	r.Type = chatType(j)
-	if r.JID == "" && !j.IsLID() {
+	switch {
+	case j.IsLID():
+		r.LID = j.String()
+	case r.JID == "":
 		r.JID = j.String()
 	}
 	return r, nil
