@@ -80,6 +80,11 @@ func (c *Client) Config(ctx context.Context) ([]config.Value, error) {
 	return out, err
 }
 
+// FreeMemory makes the server collect garbage and give memory back.
+func (c *Client) FreeMemory(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/memory/free", request{}, nil)
+}
+
 // Close releases the connection.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 

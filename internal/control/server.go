@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/chasqui/chasqui/internal/account"
@@ -79,6 +80,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /accounts/{name}/limit", answer(s.limit))
 	mux.HandleFunc("DELETE /accounts/{name}", answer(s.delete))
 	mux.HandleFunc("GET /config", answer(s.config))
+	mux.HandleFunc("POST /memory/free", answer(s.freeMemory))
 	return mux
 }
 
@@ -116,6 +118,13 @@ func (s *Server) delete(r *http.Request, _ request) (any, error) {
 }
 
 func (s *Server) config(*http.Request, request) (any, error) { return s.values, nil }
+
+// freeMemory collects garbage and gives memory back to the system, so that what
+// the process really needs can be measured.
+func (s *Server) freeMemory(*http.Request, request) (any, error) {
+	debug.FreeOSMemory()
+	return nil, nil
+}
 
 // answer turns a command into a handler: 200 with its result, or 400 with the
 // fault's message; the socket's only reader is our own client.

@@ -92,6 +92,9 @@ func Start(t testing.TB, args ...string) *Process {
 	return p
 }
 
+// PID is the process's number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Kill ends the process with SIGKILL and waits for it; a second call does
 // nothing.
 func (p *Process) Kill() {
