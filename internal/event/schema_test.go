@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/chasqui/chasqui/internal/event"
 )
 
@@ -99,6 +101,48 @@ func firstOfEnums(v reflect.Value) {
 			}
 		}
 	}
+}
+
+// Every event that the golden files of the conversion expect is valid.
+func TestConvertedEventsAreValid(t *testing.T) {
+	files, err := filepath.Glob("../wa/waconv/testdata/*/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		for _, envelope := range goldenEnvelopes(t, file) {
+			for _, err := range validate(t, envelope) {
+				t.Errorf("%s: %s", file, err)
+			}
+		}
+	}
+}
+
+// goldenEnvelopes puts the data of a golden file's items into envelopes.
+func goldenEnvelopes(t *testing.T, file string) [][]byte {
+	t.Helper()
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var items []struct {
+		Event event.Type
+		Data  json.RawMessage
+	}
+	for _, part := range archive.Files {
+		if part.Name != "items.json" {
+			continue
+		}
+		if err := json.Unmarshal(part.Data, &items); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	envelopes := make([][]byte, 0, len(items))
+	for _, item := range items {
+		envelopes = append(envelopes, fmt.Appendf(nil, `{"event":%q,"data":%s,"instanceData":{"baseUrl":"","instance":"a"},`+
+			`"meta":{"id":"evt_1","sequence":1,"timestamp":"2026-04-28T10:30:00.000Z"}}`, item.Event, item.Data))
+	}
+	return envelopes
 }
 
 func TestSchemaRefuses(t *testing.T) {
