@@ -41,8 +41,10 @@ type client struct {
 	closed   bool
 	wanted   bool               // the supervisor wants a connection
 	hangUp   context.CancelFunc // ends the connection in use or being dialled
+	pairing  chan struct{}      // closed when the library is done with a pairing; nil outside one
 	settings instance.Settings
-	presence string
+	presence string // available or unavailable, as sent last
+	typists  int    // sends that are showing typing
 	picture  string
 	sends    map[string]chan struct{}
 	groups   map[types.JID]waconv.Group
@@ -182,18 +184,44 @@ func (c *client) claimLine(hangUp context.CancelFunc) bool {
 	}
 	c.hangUp = hangUp
 	c.trouble.refusing = false
+	c.pairing = nil
+	if c.wm.Store.ID == nil {
+		c.pairing = make(chan struct{})
+	}
 	return true
 }
 
 // relogin connects again after pairing, when WhatsApp asks for it (stream error
-// 515). The library could do it, but would not say when it fails.
+// 515). The library could do it, but would not say when it fails. WhatsApp may
+// ask before the library has noticed that its confirmation is out: closing the
+// connection then would spoil the pairing.
 func (c *client) relogin(ctx context.Context) {
+	c.mu.Lock()
+	pairing := c.pairing
+	c.mu.Unlock()
+	if pairing != nil {
+		select {
+		case <-pairing:
+		case <-ctx.Done():
+			return
+		}
+	}
 	c.dialing.Lock()
 	c.wm.Disconnect()
 	c.dialing.Unlock()
 	if err := c.dial(ctx); err != nil && ctx.Err() == nil {
 		c.log.Warn("the login after pairing failed", "error", err)
 		c.signal(instance.Signal{Kind: instance.SignalDisconnected, Reason: err.Error()})
+	}
+}
+
+// pairingEnded tells relogin that the connection may be closed.
+func (c *client) pairingEnded() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pairing != nil {
+		close(c.pairing)
+		c.pairing = nil
 	}
 }
 

@@ -1,75 +1,245 @@
 package wa_test
 
 import (
+	"context"
+	"strings"
 	"testing"
+	"time"
 
-	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/instance"
-	"github.com/chasqui/chasqui/internal/message"
+	"github.com/chasqui/chasqui/internal/wa"
 	"github.com/chasqui/chasqui/wasim"
 )
 
 const (
 	ownNumber = "5511999999999"
 	anaNumber = "5511988887777"
+	ruiNumber = "5511977776666"
 )
 
-func TestPairingByQR(t *testing.T) {
+func TestPairingByQRTellsCodesThenLogin(t *testing.T) {
+	r := newRig(t)
+	phone := r.net.Phone(ownNumber)
+	r.open()
+	r.connect()
+	qr := r.signals.wait(t, instance.SignalQR)
+	if len(qr.Codes) != 6 || !strings.HasPrefix(qr.Codes[0], "https://wa.me/settings/linked_devices#") {
+		t.Errorf("codes = %q, want six of the library's form", qr.Codes)
+	}
+	device, err := phone.ScanQR(r.ctx(), qr.Codes[0])
+	if err != nil {
+		t.Fatalf("ScanQR: %v", err)
+	}
+	paired := r.signals.wait(t, instance.SignalPaired)
+	if paired.Login.DeviceJID != device {
+		t.Errorf("paired as %q, the phone says %q", paired.Login.DeviceJID, device)
+	}
+	connected := r.signals.wait(t, instance.SignalConnected)
+	if connected.Login.DeviceJID != device || !strings.HasSuffix(connected.Login.LID, "@lid") {
+		t.Errorf("login = %+v", connected.Login)
+	}
+	if _, ok := r.engine.Transport(instanceID); !ok {
+		t.Error("no transport after SignalConnected")
+	}
+}
+
+func TestPairingByCode(t *testing.T) {
+	r := newRig(t)
+	phone := r.net.Phone(ownNumber)
+	r.open()
+	r.connect()
+	r.signals.wait(t, instance.SignalQR)
+	code, err := r.client.PairPhone(r.ctx(), ownNumber)
+	if err != nil {
+		t.Fatalf("PairPhone: %v", err)
+	}
+	if len(code) != 9 || code[4] != '-' {
+		t.Errorf("code = %q, want XXXX-XXXX", code)
+	}
+	if _, err := phone.EnterCode(r.ctx(), code); err != nil {
+		t.Fatalf("EnterCode: %v", err)
+	}
+	r.signals.wait(t, instance.SignalPaired)
+	r.signals.wait(t, instance.SignalConnected)
+}
+
+func TestPushNameArrivesAsProfile(t *testing.T) {
+	r := newRig(t)
+	phone, err := r.net.AddPhone(ownNumber, "Sales")
+	if err != nil {
+		t.Fatal(err)
+	}
+	phone.SetPicture([]byte("picture"))
+	r.link(phone, instance.Settings{})
+	for {
+		s := r.signals.wait(t, instance.SignalProfile)
+		if s.Login.PushName == "Sales" && s.Login.PictureURL != "" {
+			return
+		}
+	}
+}
+
+func TestStoredLoginIsResumed(t *testing.T) {
+	r := newRig(t)
+	r.link(r.net.Phone(ownNumber), instance.Settings{})
+	r.restart()
+	id := r.send(r.net.Phone(anaNumber), ownNumber, wasim.Message{Text: "still there?"})
+	r.events.message(t, id)
+}
+
+func TestOpenOfAnUnknownLoginFails(t *testing.T) {
+	r := newRig(t)
+	r.spec.DeviceJID = "5511999999999:3@s.whatsapp.net"
+	if _, err := r.engine.Open(r.ctx(), r.spec, r.signals.add); err == nil {
+		t.Error("Open returned a client for a login that is not stored")
+	}
+	if err := r.engine.Forget(r.ctx(), r.spec.DeviceJID); err != nil {
+		t.Errorf("Forget of an unknown device: %v", err)
+	}
+}
+
+func TestForgetRemovesTheLogin(t *testing.T) {
+	r := newRig(t)
+	r.link(r.net.Phone(ownNumber), instance.Settings{})
+	r.client.Close()
+	if err := r.engine.Forget(r.ctx(), r.spec.DeviceJID); err != nil {
+		t.Fatalf("Forget: %v", err)
+	}
+	if _, err := r.engine.Open(r.ctx(), r.spec, r.signals.add); err == nil {
+		t.Error("the login is still stored")
+	}
+}
+
+func TestLogoutUnlinksAtWhatsApp(t *testing.T) {
 	r := newRig(t)
 	phone := r.net.Phone(ownNumber)
 	r.link(phone, instance.Settings{})
-	if !r.loggedIn() {
-		t.Error("not logged in after SignalConnected")
+	if err := r.client.Logout(r.ctx()); err != nil {
+		t.Fatalf("Logout: %v", err)
 	}
-	if got := r.spec.DeviceJID; got == "" {
-		t.Error("no device JID in the login")
+	if d := phone.Devices(); len(d) != 0 {
+		t.Errorf("the phone still lists %v", d)
+	}
+	if err := r.client.Logout(r.ctx()); err == nil {
+		t.Error("a second Logout without a connection succeeded")
 	}
 }
 
-func (r *rig) loggedIn() bool {
-	_, ok := r.engine.Transport(instanceID)
-	return ok
-}
-
-func TestTextBothDirections(t *testing.T) {
+func TestUnlinkFromThePhoneIsLoggedOut(t *testing.T) {
 	r := newRig(t)
-	own, ana := r.net.Phone(ownNumber), r.net.Phone(anaNumber)
+	phone := r.net.Phone(ownNumber)
+	r.link(phone, instance.Settings{})
+	if err := phone.Unlink(r.spec.DeviceJID); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.signals.wait(t, instance.SignalLoggedOut); s.OnConnect {
+		t.Errorf("signal = %+v, want not OnConnect", s)
+	}
+}
+
+func TestConnectionFaultsBecomeSignals(t *testing.T) {
+	tests := []struct {
+		fault     wasim.Fault
+		reconnect bool
+		want      instance.SignalKind
+		check     func(instance.Signal) bool
+	}{
+		{fault: wasim.Fault{Kind: "drop_connection"}, want: instance.SignalDisconnected},
+		{fault: wasim.Fault{Kind: "replaced"}, want: instance.SignalStreamReplaced},
+		{
+			fault: wasim.Fault{Kind: "stream_error", Code: 599}, want: instance.SignalStreamError,
+			check: func(s instance.Signal) bool { return s.Reason == "599" },
+		},
+		{fault: wasim.Fault{Kind: "client_outdated"}, reconnect: true, want: instance.SignalClientOutdated},
+		{
+			fault: wasim.Fault{Kind: "temp_ban", Code: 104, Seconds: 3600}, reconnect: true, want: instance.SignalTempBanned,
+			check: func(s instance.Signal) bool { return s.Code == 104 && s.Expires == time.Hour },
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.fault.Kind, func(t *testing.T) {
+			r := newRig(t)
+			r.link(r.net.Phone(ownNumber), instance.Settings{})
+			if tt.reconnect {
+				r.client.Disconnect()
+			}
+			tt.fault.Target = ownNumber
+			if err := r.net.Fault(tt.fault); err != nil {
+				t.Fatal(err)
+			}
+			if tt.reconnect {
+				r.connect()
+			}
+			if s := r.signals.wait(t, tt.want); tt.check != nil && !tt.check(s) {
+				t.Errorf("signal = %+v", s)
+			}
+		})
+	}
+}
+
+func TestConnectFailsWhileTheServerIsDown(t *testing.T) {
+	r := newRig(t)
+	r.link(r.net.Phone(ownNumber), instance.Settings{})
+	r.client.Disconnect()
+	if err := r.net.Fault(wasim.Fault{Kind: "server_down", Seconds: 60}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.client.Connect(r.ctx()); err == nil {
+		t.Error("Connect succeeded")
+	}
+}
+
+func TestConnectEndsWithItsContext(t *testing.T) {
+	r := newRig(t)
+	r.open()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := r.client.Connect(ctx); err == nil {
+		t.Error("Connect with a dead context succeeded")
+	}
+	r.connect()
+	r.signals.wait(t, instance.SignalQR)
+}
+
+func TestNoSignalAfterDisconnect(t *testing.T) {
+	r := newRig(t)
+	r.link(r.net.Phone(ownNumber), instance.Settings{})
+	r.client.Disconnect()
+	before := len(r.signals.kinds())
+	if err := r.net.Fault(wasim.Fault{Kind: "logged_out", Target: ownNumber}); err != nil {
+		t.Fatal(err)
+	}
+	r.client.Close()
+	if got := r.signals.kinds(); len(got) != before {
+		t.Errorf("signals after Disconnect: %v", got[before:])
+	}
+}
+
+func TestPhoneIsSeenWhenItsOwnerWrites(t *testing.T) {
+	r := newRig(t)
+	own := r.net.Phone(ownNumber)
 	r.link(own, instance.Settings{})
+	s := r.signals.wait(t, instance.SignalPhoneSeen)
+	if age := time.Since(s.At); age > time.Minute || age < -time.Minute {
+		t.Errorf("seen at %v", s.At)
+	}
+}
 
-	id := r.send(ana, ownNumber, wasim.Message{Text: "olá"})
-	in := r.events.message(t, id)
-	if in.Body.Direction != event.Incoming || in.Body.Content.Text != "olá" {
-		t.Errorf("incoming = %+v", in.Body)
+func TestAskPhoneIsAnswered(t *testing.T) {
+	r := newRig(t)
+	r.link(r.net.Phone(ownNumber), instance.Settings{})
+	r.signals.wait(t, instance.SignalProfile) // the app state keys have come
+	if err := r.client.AskPhone(r.ctx()); err != nil {
+		t.Errorf("AskPhone: %v", err)
 	}
+}
 
-	transport, ok := r.engine.Transport(instanceID)
-	if !ok {
-		t.Fatal("no transport")
+func TestPinnedVersionIsAnnounced(t *testing.T) {
+	r := newRig(t, func(o *wa.Options) { o.Version = "2.3000.77" })
+	if got := r.engine.WebVersion(); got != "2.3000.77" {
+		t.Errorf("WebVersion = %s", got)
 	}
-	found, err := transport.Lookup(r.ctx(), []string{anaNumber})
-	if err != nil {
-		t.Fatalf("Lookup: %v", err)
-	}
-	if !found[0].Exists || found[0].JID != ana.JID() || found[0].LID != ana.LID() {
-		t.Fatalf("Lookup = %+v, want %s and %s", found, ana.JID(), ana.LID())
-	}
-	out := message.Outgoing{
-		ID: transport.NewID(), Text: "hello", Source: "api",
-		To: message.Recipient{JID: found[0].JID, LID: found[0].LID, Type: event.ChatPrivate},
-	}
-	sent, err := transport.Send(r.ctx(), out)
-	if err != nil {
-		t.Fatalf("Send: %v", err)
-	}
-	if sent.ID != out.ID || sent.Timestamp.IsZero() || sent.Sender.JID != own.JID() || sent.Sender.LID != own.LID() {
-		t.Errorf("Sent = %+v", sent)
-	}
-	got, err := ana.Wait(r.ctx(), func(m wasim.Received) bool { return m.ID == out.ID })
-	if err != nil || got.Text != "hello" {
-		t.Fatalf("Ana received %+v, %v", got, err)
-	}
-	told := r.events.message(t, out.ID)
-	if told.Body.Direction != event.Outgoing || told.Body.Source != "api" || told.Body.Content.Text != "hello" {
-		t.Errorf("outgoing event = %+v", told.Body)
+	if _, err := wa.NewEngine(r.devices, r.events, wa.Options{HTTPClient: r.net.HTTPClient, Version: "newest"}); err == nil {
+		t.Error("a malformed version was taken")
 	}
 }

@@ -44,8 +44,6 @@ func (c *client) handle(evt any) (done bool) {
 		c.rejectCall(e)
 	case *events.LabelEdit, *events.LabelAssociationChat, *events.LabelAssociationMessage:
 		c.onLabel(evt)
-	case *events.AppStateSyncComplete:
-		c.labelsRead(e)
 	default:
 		c.insist(evt)
 	}

@@ -42,7 +42,12 @@ type rig struct {
 // has it: one connection.
 func newRig(t *testing.T, change ...func(*wa.Options)) *rig {
 	t.Helper()
-	network := wasim.Start(t)
+	return newRigOn(t, wasim.Start(t), change...)
+}
+
+// newRigOn is another gateway on the same network.
+func newRigOn(t *testing.T, network *wasim.Server, change ...func(*wa.Options)) *rig {
+	t.Helper()
 	r := &rig{t: t, net: network, devices: openDevices(t, 1), events: newRecorder(), signals: newSignalLog()}
 	opts := wa.Options{HTTPClient: network.HTTPClient, Logger: testLogger(t)}
 	for _, f := range change {
@@ -310,14 +315,30 @@ func (l *signalLog) kinds() []instance.SignalKind {
 	return kinds
 }
 
-// testLogger shows warnings of a failing test.
+// testLogger shows warnings of a failing test, until it ends: library
+// goroutines may log later.
 func testLogger(t *testing.T) *slog.Logger {
-	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	w := &testWriter{t: t}
+	t.Cleanup(w.close)
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-type testWriter struct{ t *testing.T }
+type testWriter struct {
+	mu sync.Mutex
+	t  *testing.T
+}
 
-func (w testWriter) Write(p []byte) (int, error) {
-	w.t.Logf("%s", p)
+func (w *testWriter) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.t = nil
+}
+
+func (w *testWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.t != nil {
+		w.t.Logf("%s", p)
+	}
 	return len(p), nil
 }

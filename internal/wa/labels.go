@@ -14,9 +14,9 @@ import (
 // labelState says how the labels we hear of relate to those stored. Guarded by
 // client.mu.
 type labelState struct {
-	// pairing: the first full reading after pairing has not ended. What it
-	// brings existed before and is recorded without an event.
-	pairing bool
+	// paired is when this client paired, zero if it did not. Labels that a full
+	// reading brings from before are recorded without an event.
+	paired time.Time
 	// stale: some may have been missed; read them whole at the next login.
 	stale bool
 	// seen collects what a full reading brings while one is in progress.
@@ -39,13 +39,11 @@ func (c *client) onLabel(evt any) {
 	items := c.convert(evt)
 	c.recording.Unlock()
 	c.mu.Lock()
-	pairing := c.labels.pairing
+	paired := c.labels.paired
 	c.mu.Unlock()
 	if fromFullSync(evt) {
 		c.sawLabels(items)
-		if pairing {
-			silence(items)
-		}
+		silence(items, paired)
 	}
 	if !c.insistOn(items) {
 		c.mu.Lock()
@@ -54,10 +52,12 @@ func (c *client) onLabel(evt any) {
 	}
 }
 
-// silence makes the items change the store only.
-func silence(items []dispatch.Item) {
+// silence makes labels from before the given time change the store only.
+func silence(items []dispatch.Item, before time.Time) {
 	for i := range items {
-		items[i].Data = nil
+		if l, ok := items[i].Data.(*event.Label); ok && l.Timestamp.Before(before) {
+			items[i].Data = nil
+		}
 	}
 }
 
@@ -71,16 +71,6 @@ func fromFullSync(evt any) bool {
 		return e.FromFullSync
 	}
 	return false
-}
-
-// labelsRead ends the first reading after pairing.
-func (c *client) labelsRead(e *events.AppStateSyncComplete) {
-	if e.Name != labelCollection {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.labels.pairing = false
 }
 
 // sawLabels notes what a full reading brought.

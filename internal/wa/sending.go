@@ -91,10 +91,9 @@ func (c *client) showTyping(ctx context.Context, to types.JID, d time.Duration) 
 	if d <= 0 {
 		return nil
 	}
-	before := c.Presence()
 	c.typing(ctx, to, types.ChatPresenceComposing)
-	c.notePresence(string(types.ChatPresenceComposing))
-	defer c.notePresence(before)
+	c.countTypists(1)
+	defer c.countTypists(-1)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -107,6 +106,12 @@ func (c *client) showTyping(ctx context.Context, to types.JID, d time.Duration) 
 		return fault.NotConnected()
 	}
 	return ctx.Err()
+}
+
+func (c *client) countTypists(change int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.typists += change
 }
 
 // typing is decoration: a failure never fails the send.

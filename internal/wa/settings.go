@@ -37,6 +37,9 @@ func (c *client) Apply(ctx context.Context, s instance.Settings) {
 func (c *client) Presence() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.typists > 0 {
+		return string(types.ChatPresenceComposing)
+	}
 	return c.presence
 }
 

@@ -79,9 +79,12 @@ func (c *client) tellConnection(evt any) {
 		if c.wm.IsConnected() {
 			return // of a connection that was replaced meanwhile
 		}
+	case *events.PairError:
+		defer c.pairingEnded()
 	case *events.PairSuccess:
+		defer c.pairingEnded()
 		c.mu.Lock()
-		c.labels = labelState{pairing: true}
+		c.labels = labelState{paired: time.Now().Truncate(time.Millisecond)} // as fine as label times
 		c.mu.Unlock()
 	}
 	s, ok := waconv.ToSignal(evt)

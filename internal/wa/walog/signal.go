@@ -19,12 +19,13 @@ func RouteSignal(log *slog.Logger) {
 }
 
 // signalLogger implements libsignal's logger. Its debug records may describe
-// key material and are dropped; what it warns of is returned to whatsmeow as an
-// error too, and logged there.
+// key material and are dropped. The rest is detail, even its errors: it logs one
+// for each older session that does not fit a message, and what fails in the end
+// is returned to whatsmeow and logged there.
 type signalLogger struct{ log *slog.Logger }
 
 func (s signalLogger) Debug(_, _ string)          {}
 func (s signalLogger) Info(caller, msg string)    { s.log.Debug(msg, "caller", caller) }
 func (s signalLogger) Warning(caller, msg string) { s.log.Debug(msg, "caller", caller) }
-func (s signalLogger) Error(caller, msg string)   { s.log.Warn(msg, "caller", caller) }
+func (s signalLogger) Error(caller, msg string)   { s.log.Debug(msg, "caller", caller) }
 func (s signalLogger) Configure(string)           {}

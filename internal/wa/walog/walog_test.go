@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -74,9 +75,17 @@ func TestContextLoggerReachesSlog(t *testing.T) {
 	}
 }
 
-func TestLibsignalIsRouted(t *testing.T) {
+// signalOutput is where libsignal's log goes; the library has one logger for
+// the process, so all runs of the test share it.
+var signalOutput = sync.OnceValue(func() *bytes.Buffer {
 	log, buf := buffered(slog.LevelDebug)
 	walog.RouteSignal(log)
+	return buf
+})
+
+func TestLibsignalIsRouted(t *testing.T) {
+	buf := signalOutput()
+	buf.Reset()
 	logger.Error("ratchet broke")
 	logger.Debug("chain key")
 	if got := buf.String(); !strings.Contains(got, "ratchet broke") || strings.Contains(got, "chain key") {
