@@ -2,5 +2,7 @@
 // event types, their payloads, the filter and the envelope.
 //
 // It does no I/O and knows nothing about who produces or reads an event. The
-// JSON it writes is a public contract: docs/events.md.
+// JSON it writes is a public contract: docs/contract/events.md.
 package event
+
+//go:generate go test -run TestSchemasInDocs -update .

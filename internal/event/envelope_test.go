@@ -319,3 +319,21 @@ func FuzzAppendEnvelope(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkAppendEnvelope(b *testing.B) {
+	name, jid := "Ana", "5511999999999@s.whatsapp.net"
+	ana := event.Address{JID: &jid, Name: name}
+	e := &event.Event{ID: "evt_01j9zq6m7w", Sequence: 1042, Timestamp: time.Unix(1777372200, 0), Data: &event.Message{
+		ID: "3EB0C767D82B632A2A", Body: event.MessageBody{
+			ID: "3EB0C767D82B632A2A", Direction: event.Incoming, Timestamp: time.Unix(1777372200, 0), Type: "text",
+			Chat: event.Chat{Address: ana, Type: event.ChatPrivate}, Sender: ana, Content: &event.Content{Text: "hello"},
+		},
+	}}
+	dst := make([]byte, 0, 1024)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := event.AppendEnvelope(dst, e, event.Origin{Instance: "sales"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -116,7 +116,8 @@ type ContactCard struct {
 	VCard       string `json:"vcard"`
 }
 
-// Poll is a question with its options.
+// Poll is a question with its options. MaxAnswer is how many may be chosen, 0
+// for any number.
 type Poll struct {
 	Title     string       `json:"title"`
 	Options   []PollOption `json:"options"`

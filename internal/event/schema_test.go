@@ -19,7 +19,6 @@ import (
 	"github.com/chasqui/chasqui/internal/event"
 )
 
-//go:generate go test -run TestSchemasInDocs -update .
 var update = flag.Bool("update", false, "write docs/schemas anew")
 
 const schemaDir = "../../docs/schemas"

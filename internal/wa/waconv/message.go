@@ -70,7 +70,7 @@ type builder struct {
 
 func (c converter) body(info *types.MessageInfo, evt *events.Message) *builder {
 	name := senderName(info)
-	src := c.source(&info.MessageSource, name)
+	src := c.messageSource(info.MessageSource, name)
 	b := &builder{c: c, evt: evt, info: info, src: src}
 	b.body = event.MessageBody{
 		ID:        info.ID,

@@ -27,7 +27,7 @@ func (c converter) receipt(e *events.Receipt) []dispatch.Item {
 	if !ok || len(e.MessageIDs) == 0 {
 		return nil
 	}
-	src := c.source(&e.MessageSource, "")
+	src := c.source(e.MessageSource, "")
 	data := &event.Status{
 		Timestamp:     c.at(e.Timestamp),
 		Status:        status,

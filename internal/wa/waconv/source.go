@@ -15,17 +15,25 @@ type source struct {
 
 // source reads a MessageSource. senderName is what the message itself calls
 // its sender, "" if it does not.
-func (c converter) source(ms *types.MessageSource, senderName string) source {
+func (c converter) source(ms types.MessageSource, senderName string) source {
+	if ms.Chat.IsBroadcastList() && !ms.BroadcastListOwner.IsEmpty() {
+		ms.Chat = ms.BroadcastListOwner // somebody else's list, which is a direct chat to us
+	}
 	s := source{sender: c.person(ms.Sender, ms.SenderAlt)}
-	chatJID, peer, peerName := ms.Chat, c.person(ms.Chat, ms.RecipientAlt), ""
-	switch {
-	case ms.IsIncomingBroadcast():
-		// A broadcast list is a direct chat to all but the owner of the list.
-		chatJID, peer, peerName = s.sender.primary(), s.sender, senderName
-	case !ms.IsFromMe && peer.is(s.sender):
+	peer, peerName := c.person(ms.Chat, ms.RecipientAlt), ""
+	if !ms.IsFromMe && peer.is(s.sender) {
 		peer, peerName = s.sender, senderName
 	}
-	s.chat = c.chat(chatJID, peer, peerName)
+	s.chat = c.chat(ms.Chat, peer, peerName)
 	s.chatKey = peer.key()
 	return s
+}
+
+// messageSource is source for a message: one that came over a broadcast list
+// shows in the direct chat with its sender.
+func (c converter) messageSource(ms types.MessageSource, senderName string) source {
+	if ms.IsIncomingBroadcast() {
+		ms.Chat = ms.Sender
+	}
+	return c.source(ms, senderName)
 }
