@@ -105,12 +105,21 @@ func checkForm(u *url.URL) error {
 }
 
 // Do sends a request, following redirects. The caller closes the body. The
-// context bounds the whole exchange, body included.
+// context bounds the whole exchange, body included. Errors do not repeat the
+// URL, whose query may hold secrets.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	if err := checkForm(r.URL); err != nil {
 		return nil, err
 	}
-	return c.http.Do(r)
+	answer, err := c.http.Do(r)
+	if err != nil {
+		var about *url.Error
+		if errors.As(err, &about) {
+			err = about.Err
+		}
+		return nil, err
+	}
+	return answer, nil
 }
 
 // Page is what a Get brought.
