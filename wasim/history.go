@@ -163,7 +163,7 @@ func (p *Phone) answerDataRequest(d *device, id string, m *waE2E.ProtocolMessage
 	case waE2E.PeerDataOperationRequestType_HISTORY_SYNC_ON_DEMAND:
 		p.sendHistory(d, p.olderMessages(ask.GetHistorySyncOnDemandRequest()), false, id)
 	case waE2E.PeerDataOperationRequestType_PLACEHOLDER_MESSAGE_RESEND:
-		if err := p.sendPlaceholders(d, ask); err != nil {
+		if err := p.sendPlaceholders(d, id, ask); err != nil {
 			p.server().log.Debug("messages not sent again", "device", d.jid(), "error", err)
 		}
 	default:
@@ -202,8 +202,10 @@ func (p *Phone) chatForms(chat types.JID) map[types.JID]bool {
 
 // sendPlaceholders sends messages again that a companion could not decrypt (whatsmeow:
 // message.go/handlePlaceholderResendResponse).
-func (p *Phone) sendPlaceholders(d *device, ask *waE2E.PeerDataOperationRequestMessage) error {
-	answer := &waE2E.PeerDataOperationRequestResponseMessage{PeerDataOperationRequestType: ask.PeerDataOperationRequestType}
+func (p *Phone) sendPlaceholders(d *device, request string, ask *waE2E.PeerDataOperationRequestMessage) error {
+	answer := &waE2E.PeerDataOperationRequestResponseMessage{
+		PeerDataOperationRequestType: ask.PeerDataOperationRequestType, StanzaID: &request,
+	}
 	for _, wanted := range ask.GetPlaceholderMessageResendRequest() {
 		m := p.history.find(wanted.GetMessageKey().GetID())
 		if m == nil {
