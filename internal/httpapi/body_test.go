@@ -165,8 +165,8 @@ func TestHEADIsGETWithoutBody(t *testing.T) {
 	}
 }
 
-// FuzzBody sends arbitrary bodies: the answer is 200, 201 or a 400 with
-// details, always in the envelope, and no value of the body comes back in it.
+// FuzzBody sends arbitrary bodies: the answer is a success or a refusal in the
+// envelope, never 500, and an invalid body has details.
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
 		`{"enabled":true,"events":["call.update"],"mediaBase64":null}`, `{"enabled":"x"}`, `[]`, `null`, ``, `{`,
@@ -176,9 +176,9 @@ func FuzzBody(f *testing.F) {
 		f.Add(seed)
 	}
 	off := 0
+	h := newWorld().api(f, httpapi.Options{RateLimits: httpapi.Limits{Token: &off}})
 	targets := []string{setTarget, "/api/instance/new", "/api/instance/proxy/sales", "/api/instance/settings/sales", "/api/message/text/sales"}
 	f.Fuzz(func(t *testing.T, body string) {
-		h := newWorld().api(t, httpapi.Options{RateLimits: httpapi.Limits{Token: &off}})
 		for _, target := range targets {
 			rec := do(t, h, request("POST", target, body, "token: "+acmeToken))
 			var answer struct {
@@ -193,7 +193,7 @@ func FuzzBody(f *testing.F) {
 			}
 			switch {
 			case rec.Code == 200 || rec.Code == 201:
-			case rec.Code != 400 && rec.Code != 409:
+			case rec.Code != 400 && rec.Code != 403 && rec.Code != 409: // the account fills up
 				t.Errorf("%s: status %d", target, rec.Code)
 			case strings.HasPrefix(answer.Error.Message, "Invalid request body") && len(answer.Error.Details) == 0:
 				t.Errorf("%s: no details: %s", target, rec.Body)
@@ -211,8 +211,8 @@ func FuzzTokens(f *testing.F) {
 	f.Add("", "Bearer", "ticket=%zz&token")
 	f.Add(" ", "bearer  "+salesToken+" ", ";token="+salesToken)
 	off := 0
+	h := newWorld().api(f, httpapi.Options{RateLimits: httpapi.Limits{Token: &off}})
 	f.Fuzz(func(t *testing.T, header, authorization, query string) {
-		h := newWorld().api(t, httpapi.Options{RateLimits: httpapi.Limits{Token: &off}})
 		r := request("GET", "/api/instance/getProxy/sales", "")
 		r.Header["Token"], r.Header["Authorization"], r.URL.RawQuery = []string{header}, []string{authorization}, query
 		rec := do(t, h, r)

@@ -35,8 +35,11 @@ func newDocument(version string) huma.Config {
 	return config
 }
 
-// describe adds an operation to the document.
+// describe adds an operation to the document, if there is to be one.
 func (a *api) describe(op *operation, body, answer reflect.Type) {
+	if !a.opts.Docs {
+		return
+	}
 	doc := a.huma.OpenAPI()
 	schemas := doc.Components.Schemas
 	described := &huma.Operation{

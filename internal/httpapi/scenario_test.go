@@ -102,7 +102,7 @@ var givens = map[string]func(*world){
 func play(t *testing.T, text string) []byte {
 	t.Helper()
 	w := newWorld()
-	h := w.api(t, httpapi.Options{Docs: true, Version: "test"})
+	h := w.api(t, httpapi.Options{})
 	var out strings.Builder
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for len(lines) > 0 {
