@@ -112,6 +112,11 @@ func NewEngine(devices Devices, publisher Publisher, opts Options) (*Engine, err
 	if err := claimMode(opts.HTTPClient != nil); err != nil {
 		return nil, err
 	}
+	return newEngine(devices, publisher, opts)
+}
+
+// newEngine makes an engine of either kind, whatever the process trusts.
+func newEngine(devices Devices, publisher Publisher, opts Options) (*Engine, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -161,7 +166,7 @@ func (e *Engine) Open(ctx context.Context, spec instance.Spec, signal func(insta
 	return c, nil
 }
 
-var errUnknownDevice = errors.New("wa: the stored login is gone")
+var errUnknownDevice = fmt.Errorf("wa: %w", instance.ErrLoginGone)
 
 // loadDevice loads a stored login, or makes a new device for an empty address.
 func loadDevice(ctx context.Context, devices Devices, jid string) (*store.Device, error) {
