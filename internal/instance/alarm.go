@@ -23,9 +23,9 @@ const (
 	backoffMax  = 2 * time.Minute
 	// healthyAfter is how long a login must last to reset the backoff.
 	healthyAfter = time.Minute
-	// restartWait is how long WhatsApp has to close the connection after
-	// pairing (stream error 515) before we do.
-	restartWait = 15 * time.Second
+	// restartWait is how long the client has to log in after pairing, when
+	// WhatsApp asks it to connect again (stream error 515), before we do.
+	restartWait = 30 * time.Second
 	// outdatedRetry: a newer web version is looked for once a day, and WhatsApp
 	// sometimes takes an old one back.
 	outdatedRetry = 6 * time.Hour

@@ -94,6 +94,10 @@ func (v *supervisor) spec(proxyURL string) Spec {
 
 func (v *supervisor) dialFailed(err error) {
 	v.log.Warn("connect to WhatsApp", "err", err)
+	if errors.Is(err, ErrLoginGone) && v.linked() {
+		v.onLoggedOut(Signal{Reason: ErrLoginGone.Error(), OnConnect: true})
+		return
+	}
 	v.lost(fault.Reason(err))
 }
 

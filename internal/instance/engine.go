@@ -2,14 +2,20 @@ package instance
 
 import (
 	"context"
+	"errors"
 	"time"
 )
+
+// ErrLoginGone says that the engine no longer has a stored login: WhatsApp
+// refused it, and the process ended before the record could say so.
+var ErrLoginGone = errors.New("the stored login is gone")
 
 // Engine makes clients that speak WhatsApp. It is implemented by package wa.
 type Engine interface {
 	// Open returns a client for the instance, not connected yet. signal is
 	// called from the client's goroutines, one call at a time and in order; it
-	// must not block for long.
+	// must not block for long. A DeviceJID that the engine does not know is
+	// ErrLoginGone.
 	Open(ctx context.Context, spec Spec, signal func(Signal)) (Client, error)
 	// Forget removes a stored login without telling WhatsApp. An unknown device
 	// is no error.

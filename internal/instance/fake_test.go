@@ -401,7 +401,9 @@ func (m *memory) InstanceTokenChanged(_ context.Context, in instance.Instance) e
 	return nil
 }
 
-func (m *memory) InstanceDeleted(_ context.Context, in instance.Instance) { m.note("deleted " + in.Name) }
+func (m *memory) InstanceDeleted(_ context.Context, in instance.Instance) {
+	m.note("deleted " + in.Name)
+}
 
 func (m *memory) failing(err error) {
 	m.mu.Lock()

@@ -119,7 +119,7 @@ func TestPairingLeadsToConnectedByItself(t *testing.T) {
 	restarts := map[string]func(w *world){
 		"disconnected": func(w *world) { w.say(instance.Signal{Kind: instance.SignalDisconnected}) },
 		"515":          func(w *world) { w.say(instance.Signal{Kind: instance.SignalStreamError, Reason: "515"}) },
-		"nothing":      func(*world) { after(15 * time.Second) },
+		"nothing":      func(*world) { after(30 * time.Second) },
 		"client did it": func(w *world) {
 			w.say(instance.Signal{Kind: instance.SignalConnected, Login: ourLogin})
 		},
@@ -250,6 +250,23 @@ func TestConnectWipesARefusedLoginAndOffersACode(t *testing.T) {
 		}
 		if d := cmp.Diff([]string{ourDevice}, w.engine.forgot); d != "" {
 			t.Errorf("forgotten devices (-want +got):\n%s", d)
+		}
+	})
+}
+
+// WhatsApp refused the login and the process died before it could note that.
+func TestAStoredLoginThatTheEngineLostIsWiped(t *testing.T) {
+	lost := func(e *engine) {
+		e.openErr = fmt.Errorf("engine: %w", instance.ErrLoginGone)
+	}
+	within(t, linked(), instance.Options{}, lost, func(w *world) {
+		w.wantStates("connecting", "logged_out")
+		if w.state() != instance.LoggedOut || w.stored("id-1").Login.Linked() {
+			t.Errorf("state %s, stored %+v", w.state(), w.stored("id-1").Login)
+		}
+		w.engine.openErr = nil
+		if got := w.connect(instance.ConnectRequest{}); got.QRCode != "code1" {
+			t.Errorf("Connect = %+v", got)
 		}
 	})
 }

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	defaultLinkTimeout = 60 * time.Second
+	defaultLinkTimeout  = 60 * time.Second
+	defaultStartStagger = 25 * time.Millisecond
 	// defaultHistoryDays is asked for when history sync is on and the connect
 	// call names no depth.
 	defaultHistoryDays = 90
@@ -35,7 +36,8 @@ type Options struct {
 	// stored login is refused at the first connect after start (sandbox with a
 	// network of its own). Empty: WhatsApp's reason.
 	RefusedLoginReason string
-	// StartStagger is the mean pause between two instances coming back at start.
+	// StartStagger is the mean pause between two instances coming back at
+	// start; default 25 ms, so that a thousand of them take half a minute.
 	StartStagger time.Duration
 	// LinkTimeout bounds how long Connect waits for a code; default 60 s.
 	LinkTimeout time.Duration
@@ -75,6 +77,9 @@ const (
 func NewService(store Store, engine Engine, publisher Publisher, observer Observer, opts Options) *Service {
 	if opts.LinkTimeout <= 0 {
 		opts.LinkTimeout = defaultLinkTimeout
+	}
+	if opts.StartStagger <= 0 {
+		opts.StartStagger = defaultStartStagger
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -157,7 +162,7 @@ func (s *Service) adopt(in Instance) *supervisor {
 func (s *Service) resumeAll(linked []*supervisor) {
 	for _, v := range linked {
 		v.post(command{run: v.resume, refuse: func(error) {}})
-		pause := time.NewTimer(time.Duration(rand.Int64N(2*int64(s.opts.StartStagger) + 1)))
+		pause := time.NewTimer(time.Duration(rand.Int64N(2 * int64(s.opts.StartStagger))))
 		select {
 		case <-pause.C:
 		case <-s.stopping:
