@@ -177,7 +177,10 @@ func (p *parts) buildServices() {
 }
 
 func (p *parts) instanceOptions() instance.Options {
-	o := instance.Options{Logger: p.log, ServerProxy: p.cfg.Options.WhatsappProxy, IgnoreProxies: p.network != nil}
+	o := instance.Options{
+		Logger: p.log, ServerProxy: p.cfg.Options.WhatsappProxy, IgnoreProxies: p.network != nil,
+		CheckProxyHost: egress.CheckHost,
+	}
 	if p.network != nil && p.network.own() {
 		o.RefusedLoginReason = "the simulated network was restarted"
 	}
