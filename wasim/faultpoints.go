@@ -9,7 +9,7 @@ import (
 // faults is what is to go wrong for one account. Each field is consulted at one place of the core:
 //
 //	delay        conn.due: when a stanza for the account's clients may leave
-//	loseAcks     handleAck and handleReceipt: the client's next acknowledgements are ignored (a receipt is still forwarded)
+//	loseAcks     outbox.acknowledged: the next acknowledgements of something pending are ignored (a receipt is still forwarded)
 //	nextLogin    conn.login: the answer to the next login, instead of success; logins: to that of one device
 //
 // and besides them

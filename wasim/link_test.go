@@ -40,9 +40,14 @@ func newStore(t testing.TB) *sqlstore.Container {
 // newClient makes a client for a device of a store and points it at the server.
 func newClient(t testing.TB, server *wasim.Server, device *store.Device) *client {
 	t.Helper()
-	c := &client{Client: whatsmeow.NewClient(device, nil), t: t, events: make(chan any, 10_000)}
+	c := &client{Client: whatsmeow.NewClient(device, nil), t: t, events: make(chan any, 1024)}
 	c.EnableDecryptedEventBuffer = true
-	c.AddEventHandler(func(e any) { c.events <- e })
+	c.AddEventHandler(func(e any) {
+		select {
+		case c.events <- e:
+		case <-t.Context().Done():
+		}
+	})
 	server.Attach(c.Client)
 	t.Cleanup(c.Disconnect)
 	return c

@@ -81,9 +81,6 @@ func (c *conn) activate() {
 
 // handleAck forgets what the client has acknowledged. An ack with an error is an ack: the client did not want it.
 func handleAck(c *conn, n *Node) {
-	if c.device.account.faults.loseAck() {
-		return
-	}
 	c.device.outbox.acknowledged(stringAttr(n, "class"), n)
 }
 

@@ -177,7 +177,7 @@ func (o *outbox) acknowledged(class string, n *Node) {
 	defer o.mu.Unlock()
 	key := stanzaKey{class: class, id: stringAttr(n, "id")}
 	candidates := o.index[key]
-	if len(candidates) == 0 {
+	if len(candidates) == 0 || o.account.faults.loseAck() {
 		return
 	}
 	i := max(slices.IndexFunc(candidates, func(e *list.Element) bool { return answers(n, &e.Value.(*stanza).node) }), 0)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha1" //nolint:gosec // the digest's form, not a protection
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -21,8 +22,27 @@ const refillBelow = 5
 type preKeyShelf struct {
 	mu     sync.Mutex // guards the fields below
 	signed Node       // <skey>
-	once   []Node     // <key>, taken from the front
+	once   []onceKey  // taken from the front
 	asked  bool       // the client was asked for more and has not answered yet
+}
+
+// onceKey is a one-time prekey as the server keeps it: clients upload hundreds.
+type onceKey struct {
+	id     [3]byte
+	public [32]byte
+}
+
+// parseOnceKey reads a <key> element.
+func parseOnceKey(n Node) (k onceKey, ok bool) {
+	id, public := childBytes(&n, "id"), childBytes(&n, "value")
+	if n.Tag != "key" || len(id) != len(k.id) || len(public) != len(k.public) {
+		return onceKey{}, false
+	}
+	return onceKey{id: [3]byte(id), public: [32]byte(public)}, true
+}
+
+func (k onceKey) node() Node {
+	return Node{Tag: "key", Content: []Node{{Tag: "id", Content: k.id[:]}, {Tag: "value", Content: k.public[:]}}}
 }
 
 func newPreKeyShelf(data *waWa6.ClientPayload_DevicePairingRegistrationData) *preKeyShelf {
@@ -43,12 +63,12 @@ func (p *preKeyShelf) count() int {
 func (p *preKeyShelf) add(list []Node) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known := make(map[string]bool, len(p.once))
+	known := make(map[[3]byte]bool, len(p.once))
 	for _, k := range p.once {
-		known[string(childBytes(&k, "id"))] = true
+		known[k.id] = true
 	}
-	for _, k := range list {
-		if k.Tag == "key" && !known[string(childBytes(&k, "id"))] {
+	for _, n := range list {
+		if k, ok := parseOnceKey(n); ok && !known[k.id] {
 			p.once = append(p.once, k)
 		}
 	}
@@ -66,7 +86,8 @@ func (p *preKeyShelf) take() (signed Node, once *Node, refill int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.once) > 0 {
-		once, p.once = &p.once[0], p.once[1:]
+		n := p.once[0].node()
+		once, p.once = &n, p.once[1:]
 	}
 	refill = -1
 	if len(p.once) < refillBelow && !p.asked {
@@ -76,10 +97,10 @@ func (p *preKeyShelf) take() (signed Node, once *Node, refill int) {
 }
 
 // contents is what is on the shelf.
-func (p *preKeyShelf) contents() (signed Node, once []Node) {
+func (p *preKeyShelf) contents() (signed Node, once []onceKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.signed, append([]Node(nil), p.once...)
+	return p.signed, slices.Clone(p.once)
 }
 
 // handleEncrypt serves xmlns encrypt: a companion's own keys, and others' bundles.
@@ -141,8 +162,8 @@ func (d *device) digest() Node {
 	hash.Write(childBytes(&signed, "signature"))
 	ids := make([]Node, len(once))
 	for i, k := range once {
-		ids[i] = Node{Tag: "id", Content: childBytes(&k, "id")}
-		hash.Write(childBytes(&k, "value"))
+		ids[i] = Node{Tag: "id", Content: k.id[:]}
+		hash.Write(k.public[:])
 	}
 	return Node{Tag: "digest", Content: []Node{
 		{Tag: "registration", Content: d.registration},

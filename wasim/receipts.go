@@ -14,7 +14,7 @@ func handleReceipt(c *conn, n *Node) {
 	}
 	c.send(Node{Tag: "ack", Attrs: ack})
 	kind := stringAttr(n, "type")
-	if acknowledges(kind) && !c.device.account.faults.loseAck() {
+	if acknowledges(kind) {
 		c.device.outbox.acknowledged("message", n)
 	}
 	if handler := c.server.router.receipt[kind]; handler != nil {
