@@ -28,8 +28,9 @@ func (b *builder) read(p payload) {
 	b.unsupported(p.name)
 }
 
-func (b *builder) is(kind, text string) {
-	b.body.Type = kind
+// kind says what the message is, and what can be read in it.
+func (b *builder) kind(name, text string) {
+	b.body.Type = name
 	if text != "" {
 		b.body.Content = &event.Content{Text: text}
 	}
@@ -61,32 +62,32 @@ func (b *builder) context(ci *waE2E.ContextInfo) {
 func (b *builder) readSimple(p payload) bool {
 	switch m := p.value.(type) {
 	case string:
-		b.is("text", "")
+		b.kind("text", "")
 		b.body.Content = &event.Content{Text: m}
 	case *waE2E.ExtendedTextMessage:
-		b.is("text", "")
+		b.kind("text", "")
 		b.body.Content = &event.Content{Text: m.GetText()}
 	case *waE2E.LocationMessage:
-		b.is("location", m.GetComment())
+		b.kind("location", m.GetComment())
 		b.body.Location = location(m)
 	case *waE2E.LiveLocationMessage:
-		b.is("location", m.GetCaption())
+		b.kind("location", m.GetCaption())
 		b.body.Location = &event.Location{
 			Latitude: finite(m.GetDegreesLatitude()), Longitude: finite(m.GetDegreesLongitude()),
 		}
 	case *waE2E.ContactMessage:
-		b.is("contact", "")
+		b.kind("contact", "")
 		b.body.Contact = []event.ContactCard{contactCard(m)}
 	case *waE2E.ContactsArrayMessage:
-		b.is("contact", "")
+		b.kind("contact", "")
 		for _, card := range m.GetContacts() {
 			b.body.Contact = append(b.body.Contact, contactCard(card))
 		}
 	case *waE2E.PollCreationMessage:
-		b.is("poll", "")
+		b.kind("poll", "")
 		b.body.Poll = poll(m)
 	case *waE2E.EventMessage:
-		b.is("event", "")
+		b.kind("event", "")
 		b.body.Event = calendarEvent(m)
 	default:
 		return false

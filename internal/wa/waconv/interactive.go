@@ -13,12 +13,12 @@ import (
 func (b *builder) readInteractive(value any) bool {
 	switch m := value.(type) {
 	case *waE2E.ButtonsMessage:
-		b.is("buttons", m.GetContentText())
+		b.kind("buttons", m.GetContentText())
 		b.header(m.GetImageMessage(), m.GetVideoMessage(), m.GetDocumentMessage())
 	case *waE2E.TemplateMessage:
 		b.template(m)
 	case *waE2E.ListMessage:
-		b.is("list", firstText(m.GetDescription(), m.GetTitle()))
+		b.kind("list", firstText(m.GetDescription(), m.GetTitle()))
 	case *waE2E.InteractiveMessage:
 		b.interactive(m)
 	default:
@@ -34,7 +34,7 @@ func (b *builder) readAnswer(value any) bool {
 	case *waE2E.TemplateButtonReplyMessage:
 		b.button("buttons_response", m.GetSelectedID(), m.GetSelectedDisplayText())
 	case *waE2E.ListResponseMessage:
-		b.is("list_response", m.GetTitle())
+		b.kind("list_response", m.GetTitle())
 		b.body.ListResponse = &event.ListResponse{
 			SelectedRowID: m.GetSingleSelectReply().GetSelectedRowID(),
 			Title:         m.GetTitle(),
@@ -50,7 +50,7 @@ func (b *builder) readAnswer(value any) bool {
 }
 
 func (b *builder) button(kind, id, title string) {
-	b.is(kind, title)
+	b.kind(kind, title)
 	b.body.ButtonResponse = &event.ButtonResponse{SelectedButtonID: id, Title: title}
 }
 
@@ -62,7 +62,7 @@ func (b *builder) template(m *waE2E.TemplateMessage) {
 		return
 	}
 	t := hydrated(m)
-	b.is("buttons", firstText(t.GetHydratedContentText(), t.GetHydratedTitleText()))
+	b.kind("buttons", firstText(t.GetHydratedContentText(), t.GetHydratedTitleText()))
 	b.header(t.GetImageMessage(), t.GetVideoMessage(), t.GetDocumentMessage())
 }
 
@@ -75,7 +75,7 @@ func hydrated(m *waE2E.TemplateMessage) *waE2E.TemplateMessage_HydratedFourRowTe
 
 func (b *builder) interactive(m *waE2E.InteractiveMessage) {
 	h := m.GetHeader()
-	b.is("interactive", firstText(m.GetBody().GetText(), h.GetTitle()))
+	b.kind("interactive", firstText(m.GetBody().GetText(), h.GetTitle()))
 	b.header(h.GetImageMessage(), h.GetVideoMessage(), h.GetDocumentMessage())
 }
 

@@ -28,7 +28,7 @@ type file interface {
 func (b *builder) readMedia(p payload) bool {
 	switch m := p.value.(type) {
 	case *waE2E.ImageMessage:
-		b.is("image", m.GetCaption())
+		b.kind("image", m.GetCaption())
 		b.file("image", m, event.Media{Caption: m.GetCaption()})
 		b.body.ViewOnce = b.body.ViewOnce || m.GetViewOnce()
 	case *waE2E.VideoMessage:
@@ -36,7 +36,7 @@ func (b *builder) readMedia(p payload) bool {
 		if p.name == "ptvMessage" {
 			kind = "ptv"
 		}
-		b.is("video", m.GetCaption())
+		b.kind("video", m.GetCaption())
 		b.file(kind, m, event.Media{Caption: m.GetCaption()})
 		b.body.ViewOnce = b.body.ViewOnce || m.GetViewOnce()
 	case *waE2E.AudioMessage:
@@ -44,14 +44,14 @@ func (b *builder) readMedia(p payload) bool {
 		if m.GetPTT() {
 			kind = "ptt"
 		}
-		b.is("audio", "")
+		b.kind("audio", "")
 		b.file(kind, m, event.Media{})
 		b.body.ViewOnce = b.body.ViewOnce || m.GetViewOnce()
 	case *waE2E.DocumentMessage:
-		b.is("document", m.GetCaption())
+		b.kind("document", m.GetCaption())
 		b.file("document", m, event.Media{Caption: m.GetCaption(), FileName: documentName(m)})
 	case *waE2E.StickerMessage:
-		b.is("sticker", "")
+		b.kind("sticker", "")
 		b.file("sticker", m, event.Media{})
 	default:
 		return false

@@ -108,12 +108,15 @@ func (b *builder) unsupported(rawType string) {
 // newsletterEdit marks the later version of a post, which comes as the new
 // content under the post's own ID.
 func (b *builder) newsletterEdit(meta *events.NewsletterMessageMeta) {
+	b.suffix = ":" + strconv.FormatInt(meta.EditTS.UnixMilli(), 10)
+	if b.body.Type == typeUnsupported {
+		return
+	}
 	b.body.Type = typeEdit
 	b.body.Edit = &event.Edit{OriginalID: b.info.ID}
 	if b.body.Content != nil {
 		b.body.Edit.Text = b.body.Content.Text
 	}
-	b.suffix = ":" + strconv.FormatInt(meta.EditTS.UnixMilli(), 10)
 }
 
 // item is the finished event with what the store keeps of it. raw may be nil.
@@ -142,8 +145,9 @@ func (b *builder) item(raw *waE2E.Message) dispatch.Item {
 	return item
 }
 
-// serialise is the protobuf to be kept for quotes. Marshalling fails only for
-// a missing required field, and WhatsApp's messages have none.
+// serialise is the protobuf to be kept for quotes. What was read can be written
+// again; if it could not, the message would be told all the same and only not be
+// quoted.
 func serialise(m *waE2E.Message) []byte {
 	if m == nil {
 		return nil

@@ -36,7 +36,7 @@ func (b *builder) readReference(value any) bool {
 		if edited == nil || m.GetSecretEncType() != waE2E.SecretEncryptedMessage_MESSAGE_EDIT {
 			return false
 		}
-		b.edit(m.GetTargetMessageKey().GetID(), edited)
+		b.edit(m.GetTargetMessageKey().GetID(), newVersion(edited))
 	default:
 		return false
 	}
@@ -52,7 +52,7 @@ func (b *builder) open() Opened {
 }
 
 func (b *builder) reaction(m *waE2E.ReactionMessage, key *waCommon.MessageKey) {
-	b.is("reaction", "")
+	b.kind("reaction", "")
 	b.body.Reaction = &event.Reaction{Emoji: m.GetText(), MessageID: key.GetID(), FromMe: b.isOurs(key)}
 }
 
@@ -83,20 +83,30 @@ func (b *builder) vote(pollID string, m *waE2E.PollVoteMessage) {
 		}
 		chosen = append(chosen, option)
 	}
-	b.is("poll_vote", "")
+	b.kind("poll_vote", "")
 	b.body.PollVote = &event.PollVote{MessageID: pollID, Options: chosen}
 }
 
 func (b *builder) protocol(m *waE2E.ProtocolMessage) {
 	switch {
 	case m.GetType() == waE2E.ProtocolMessage_REVOKE && m.GetKey() != nil:
-		b.is(typeRevoke, "")
+		b.kind(typeRevoke, "")
 		b.body.Revoke = &event.Revoke{OriginalID: m.GetKey().GetID()}
 	case m.GetType() == waE2E.ProtocolMessage_MESSAGE_EDIT:
 		b.edit(m.GetKey().GetID(), m.GetEditedMessage())
 	default:
 		b.unsupported("protocolMessage." + m.GetType().String())
 	}
+}
+
+// newVersion is the content of an edit that was encrypted twice: by itself, or
+// inside the protocol message that announces an edit.
+func newVersion(m *waE2E.Message) *waE2E.Message {
+	p, ok := unwrap(m).value.(*waE2E.ProtocolMessage)
+	if ok && p.GetType() == waE2E.ProtocolMessage_MESSAGE_EDIT {
+		return p.GetEditedMessage()
+	}
+	return m
 }
 
 // edit reports the new version of a message: its text, and its mentions and
@@ -107,7 +117,7 @@ func (b *builder) edit(originalID string, edited *waE2E.Message) {
 		b.context(holder.GetContextInfo())
 	}
 	text := textOf(edited)
-	b.is(typeEdit, text)
+	b.kind(typeEdit, text)
 	b.body.Edit = &event.Edit{OriginalID: originalID, Text: text}
 }
 
