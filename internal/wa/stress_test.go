@@ -1,0 +1,95 @@
+package wa_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/chasqui/chasqui/internal/event"
+	"github.com/chasqui/chasqui/internal/instance"
+	"github.com/chasqui/chasqui/internal/message"
+	"github.com/chasqui/chasqui/wasim"
+)
+
+// stressCount is how many messages each side of a pair sends.
+const stressCount = 150
+
+// Both sides of several sessions send at full speed, starting at the same
+// moment, so that every session begins with a simultaneous first contact.
+// Everything must arrive exactly once.
+func TestNothingIsLostWhenBothSidesSend(t *testing.T) {
+	r := newRig(t, shortWait)
+	own := r.net.Phone(ownNumber)
+	r.link(own, instance.Settings{})
+	people := []*wasim.Phone{r.net.Phone(anaNumber), r.net.Phone(ruiNumber), r.net.Phone("5511966665555")}
+	var out, in sync.Map
+	var work sync.WaitGroup
+	for _, p := range people {
+		work.Go(func() { r.flood(t, p, &out) })
+		work.Go(func() { flood(t, r.ctx(), p, &in) })
+	}
+	work.Wait()
+	lost := 0
+	in.Range(func(id, _ any) bool {
+		if r.events.count(isMessage(id.(string))) == 0 {
+			poll(t, "incoming "+id.(string), func() bool { return r.events.count(isMessage(id.(string))) > 0 })
+		}
+		return true
+	})
+	out.Range(func(id, p any) bool {
+		_, err := p.(*wasim.Phone).Wait(r.ctx(), func(m wasim.Received) bool { return m.ID == id })
+		if err != nil {
+			lost++
+		}
+		return true
+	})
+	if lost > 0 {
+		t.Errorf("%d of %d outgoing messages did not arrive", lost, len(people)*stressCount)
+	}
+	assertOnce(t, r.events, 2*len(people)*stressCount)
+	t.Logf("stats: %+v", r.engine.Stats())
+}
+
+func (r *rig) flood(t *testing.T, to *wasim.Phone, ids *sync.Map) {
+	tr := r.transport()
+	for i := range stressCount {
+		m := message.Outgoing{ID: tr.NewID(), Text: fmt.Sprint(i), Source: "api", To: message.Recipient{JID: to.JID(), Type: event.ChatPrivate}}
+		if _, err := tr.Send(r.ctx(), m); err != nil {
+			t.Errorf("Send: %v", err)
+			return
+		}
+		ids.Store(m.ID, to)
+	}
+}
+
+func flood(t *testing.T, ctx context.Context, from *wasim.Phone, ids *sync.Map) {
+	for i := range stressCount {
+		id, err := from.Send(ctx, ownNumber, wasim.Message{Text: fmt.Sprint(i)})
+		if err != nil {
+			t.Errorf("Send: %v", err)
+			return
+		}
+		ids.Store(id, from)
+	}
+}
+
+// assertOnce checks that want messages were told as text, each of them once. A
+// placeholder may stand before a message that came late.
+func assertOnce(t *testing.T, p *recorder, want int) {
+	t.Helper()
+	seen := make(map[string]int)
+	for _, i := range p.all() {
+		if m, ok := i.Data.(*event.Message); ok && m.Body.Type == "text" {
+			seen[m.ID]++
+		}
+	}
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("message %s was told %d times", id, n)
+		}
+	}
+	if len(seen) != want {
+		t.Errorf("%d messages were told, want %d", len(seen), want)
+	}
+}
