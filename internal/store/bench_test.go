@@ -35,3 +35,16 @@ func BenchmarkGetInstanceByToken(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkWhatsAppReceive is what whatsmeow's own store does for one message,
+// over the connection that it shares with ours.
+func BenchmarkWhatsAppReceive(b *testing.B) {
+	db := open(b, newFile(b))
+	device := newDevice(b.Context(), b, newContainer(b.Context(), b, db), 1)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if err := receive(b.Context(), device, n); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

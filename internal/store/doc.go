@@ -10,7 +10,7 @@
 // SQLite lets one connection write at a time, and makes others wait by sleeping
 // in steps of up to 100 ms. So there is a single write connection in the
 // process, shared with whatsmeow's tables (see DB.WhatsApp), and everybody waits
-// for it in Go, in order of arrival. Our own reads have connections of their
+// for it in Go and is woken at once. Our own reads have connections of their
 // own, which never wait for the writer (WAL) and see every commit that came
 // before them.
 //

@@ -289,3 +289,15 @@ func TestWaitingForTheWriterEndsWithTheContext(t *testing.T) {
 	}
 	must(t, tx.Rollback())
 }
+
+func TestRecordRefusesItemsWithoutTheirEvents(t *testing.T) {
+	db := open(t, newFile(t))
+	id := storetest.NewInstance(t, db, storetest.NewAccount(t, db, "acme").ID, "sales").ID
+	item, _ := storetest.TextItem(1)
+	if err := db.Record(t.Context(), id, []dispatch.Item{item}, nil); err == nil {
+		t.Error("an item without an event was recorded")
+	}
+	if got := recordText(t, db, id, 1); got != 1 {
+		t.Errorf("sequence %d after the refused record", got)
+	}
+}

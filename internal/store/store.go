@@ -125,8 +125,14 @@ func (db *DB) transact(ctx context.Context, fn func(ctx context.Context, q *sqlg
 	if err != nil {
 		return translate(err)
 	}
+	// Deferred, so that a panic cannot keep the connection that everybody needs.
+	defer func() {
+		if rerr := tx.Rollback(); !errors.Is(rerr, sql.ErrTxDone) {
+			err = errors.Join(err, rerr)
+		}
+	}()
 	if err := fn(ctx, db.write.WithTx(tx)); err != nil {
-		return errors.Join(translate(err), translate(tx.Rollback()))
+		return translate(err)
 	}
 	return translate(tx.Commit())
 }

@@ -88,9 +88,6 @@ func receive(ctx context.Context, d *wastore.Device, n int) error {
 	if _, _, err := d.Contacts.PutPushName(ctx, sender, fmt.Sprint("Ana ", n)); err != nil {
 		return err
 	}
-	if _, err := d.Contacts.GetAllContacts(ctx); err != nil {
-		return err
-	}
 	return d.EventBuffer.ClearBufferedEventPlaintext(ctx, hash)
 }
 
