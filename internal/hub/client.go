@@ -23,6 +23,7 @@ type client struct {
 	form   form
 
 	mu      sync.Mutex
+	open    bool // tr is there; until then the upgrade owns the socket
 	busy    bool
 	gone    bool   // the reader has ended; nothing may be started any more
 	pong    []byte // a frame to send; a newer ping replaces it
@@ -42,6 +43,7 @@ type client struct {
 	heardAt   atomic.Int64  // Hub.now when it last sent a byte
 	deadline  atomic.Int64  // Hub.now at which a closing client is dropped; 0: open
 	peerDone  atomic.Bool   // its close frame has come
+	deaf      atomic.Bool   // it broke the protocol: its close frame would not be understood
 	closeSent atomic.Bool   // ours has gone
 
 	ended bool // guarded by Hub.watchMu
@@ -121,6 +123,15 @@ func (c *client) pump(a *attempt) bool {
 // given back; ok is false when the connection has failed or ended.
 func (c *client) writeOut(a *attempt) (drained, ok bool) {
 	defer a.reset()
+	if c.tr.pending() {
+		if _, err := c.tr.try(a, nil); err != nil {
+			c.tr.abort()
+			return false, false
+		}
+		if c.tr.pending() {
+			return false, true
+		}
+	}
 	for {
 		p, more := c.next(a)
 		if !more {
@@ -155,6 +166,7 @@ func (c *client) next(a *attempt) (p []byte, more bool) {
 		case c.closing || c.pos.Load() >= c.stream.done.Load():
 			c.busy = false
 			c.mu.Unlock()
+			c.hangUp()
 			return nil, false
 		}
 		c.mu.Unlock()
@@ -200,7 +212,6 @@ func (c *client) took(a *attempt, n int) {
 		c.count(1, 0)
 	case closeUnit:
 		c.closeSent.Store(true)
-		c.hangUp()
 	}
 }
 
@@ -270,7 +281,7 @@ func (c *client) catchUp() {
 func (c *client) await(a *attempt) bool {
 	p := c.part
 	if len(p) == 0 && !c.tr.pending() {
-		if p = c.one(a); len(p) == 0 {
+		if p = c.one(); len(p) == 0 {
 			return true
 		}
 	}
@@ -287,7 +298,7 @@ func (c *client) await(a *attempt) bool {
 
 // one makes the next frame the unit in progress, so that only it is held while
 // the socket is waited for.
-func (c *client) one(a *attempt) []byte {
+func (c *client) one() []byte {
 	c.mu.Lock()
 	c.part, c.partKind = c.control()
 	closing := c.closing
@@ -344,13 +355,33 @@ func (c *client) close(code int) bool {
 	}
 	c.closing = true
 	c.bye = closeFrame(code)
-	c.deadline.Store(c.hub.now() + int64(c.hub.opts.CloseWait))
-	mine := c.claim()
+	mine, open := c.claim(), c.open
 	c.mu.Unlock()
-	c.hub.watch(c) // first, so that Stop sees the client in one place or the other
-	c.stream.remove(c)
+	if open {
+		c.leave()
+	}
 	c.sendIf(mine)
 	return true
+}
+
+// leave takes a closing client out of its stream and sets its time limit.
+func (c *client) leave() {
+	c.deadline.Store(c.hub.now() + int64(c.hub.opts.CloseWait))
+	c.hub.watch(c) // first, so that Stop sees the client in one place or the other
+	c.stream.remove(c)
+}
+
+// opened gives the client its socket, which the upgrade has held so far.
+func (c *client) opened(tr transport) {
+	c.tr = tr
+	c.mu.Lock()
+	c.open = true
+	closing := c.closing
+	c.mu.Unlock()
+	if closing { // in the meantime
+		c.leave()
+	}
+	c.sendIf(true)
 }
 
 func (c *client) sendIf(mine bool) {
@@ -362,9 +393,15 @@ func (c *client) sendIf(mine bool) {
 	c.pump(a)
 }
 
-// hangUp ends the connection when both close frames have gone their way.
+// hangUp ends the connection once both close frames have gone their way. A
+// client that is not listened to any more is shown the end of our side, so that
+// it closes its own.
 func (c *client) hangUp() {
-	if c.closeSent.Load() && c.peerDone.Load() {
+	switch {
+	case !c.closeSent.Load():
+	case c.peerDone.Load():
 		c.tr.close()
+	case c.deaf.Load():
+		c.tr.closeWrite()
 	}
 }

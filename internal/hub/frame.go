@@ -91,30 +91,27 @@ func (f *frame) deflate() error {
 	return nil
 }
 
-// deflateParameters are the terms of permessage-deflate that we accept.
-func deflateParameters() wsflate.Parameters {
-	return wsflate.Parameters{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
+// deflateTerms are the terms of permessage-deflate that we accept.
+func deflateTerms() *wsflate.Extension {
+	return &wsflate.Extension{Parameters: wsflate.Parameters{ServerNoContextTakeover: true, ClientNoContextTakeover: true}}
 }
 
-// hasDeflate reports whether the client offers permessage-deflate in a form
-// that the upgrader can read: it answers plain text to what it cannot.
+// hasDeflate reports whether the client offers permessage-deflate on such terms.
+// An offer that cannot be read counts as none: the upgrader would answer it with
+// plain text.
 func hasDeflate(h http.Header) bool {
-	found := false
+	terms := deflateTerms()
 	for _, line := range h.Values("Sec-WebSocket-Extensions") {
 		options, ok := httphead.ParseOptions([]byte(line), nil)
 		if !ok {
 			return false
 		}
 		for _, o := range options {
-			var p wsflate.Parameters
-			if string(o.Name) != wsflate.ExtensionName {
-				continue
-			}
-			if p.Parse(o) != nil {
+			if _, err := terms.Negotiate(o); err != nil {
 				return false
 			}
-			found = true
 		}
 	}
-	return found
+	_, ok := terms.Accepted()
+	return ok
 }

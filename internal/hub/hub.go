@@ -221,7 +221,7 @@ func (h *Hub) Forget(instanceID string) {
 	delete(h.streams, instanceID)
 	h.mu.Unlock()
 	if s != nil {
-		s.shut(CloseDeleted)
+		s.closeIf(CloseDeleted, func(*client) bool { return true })
 	}
 }
 
@@ -234,7 +234,7 @@ func (h *Hub) Stop(ctx context.Context) error {
 	h.stopped = true
 	h.mu.Unlock()
 	for _, s := range h.allStreams() {
-		s.shut(CloseShutdown)
+		s.closeIf(CloseShutdown, func(*client) bool { return true })
 	}
 	if first {
 		h.wg.Go(func() { h.lastOrders(ctx) })
@@ -291,7 +291,9 @@ func (h *Hub) forget(c *client) {
 	c.ended = true
 	delete(h.watching, c)
 	h.watchMu.Unlock()
-	c.tr.close()
+	if c.tr != nil {
+		c.tr.close()
+	}
 	h.log.Debug("WebSocket client gone", "instance_id", c.stream.id, "client_id", c.id)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,12 @@ func open(t testing.TB, opts hub.Options) *place {
 	p := &place{t: t, hub: hub.New(opts)}
 	p.hub.Stream(sales)
 	p.srv = httptest.NewServer(p)
+	p.closeWith(t)
+	return p
+}
+
+// closeWith stops the hub and the server when the test ends.
+func (p *place) closeWith(t testing.TB) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -47,7 +54,6 @@ func open(t testing.TB, opts hub.Options) *place {
 		}
 		p.srv.Close()
 	})
-	return p
 }
 
 func (p *place) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -112,8 +118,7 @@ func (p *place) dial(query string) *peer {
 
 func (p *place) dialWith(d ws.Dialer, query string) *peer {
 	p.t.Helper()
-	n := p.hub.Stats().Clients
-	url := strings.Replace(p.srv.URL, "http", "ws", 1) + "/" + sales + "?" + query
+	url := strings.Replace(p.srv.URL, "http", "ws", 1) + "/" + sales + "?" + query // https becomes wss
 	conn, br, _, err := d.Dial(context.Background(), url)
 	if err != nil {
 		p.t.Fatalf("dial: %v", err)
@@ -123,7 +128,6 @@ func (p *place) dialWith(d ws.Dialer, query string) *peer {
 		c.r = io.MultiReader(bytes.NewReader(buffered(br)), conn)
 	}
 	p.t.Cleanup(c.vanish)
-	eventually(p.t, "the client to be connected", func() bool { return p.hub.Stats().Clients > n })
 	return c
 }
 
@@ -224,4 +228,35 @@ func (c *peer) closeCode() int {
 			return int(code)
 		}
 	}
+}
+
+// raw opens a TCP connection to the server without an upgrade.
+func (p *place) raw() *peer {
+	p.t.Helper()
+	conn, err := net.Dial("tcp", p.srv.Listener.Addr().String())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c := &peer{t: p.t, conn: conn, r: bufio.NewReader(conn)}
+	p.t.Cleanup(c.vanish)
+	return c
+}
+
+// skipAnswer reads the answer to an upgrade that was written by hand.
+func (c *peer) skipAnswer() http.Header {
+	c.t.Helper()
+	res, err := http.ReadResponse(c.r.(*bufio.Reader), nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		c.t.Fatalf("upgrade answered with %v, %v", res, err)
+	}
+	return res.Header
+}
+
+// pool trusts the server's certificate.
+func pool(srv *httptest.Server) *x509.CertPool {
+	p := x509.NewCertPool()
+	if cert := srv.Certificate(); cert != nil {
+		p.AddCert(cert)
+	}
+	return p
 }

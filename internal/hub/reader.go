@@ -58,6 +58,7 @@ func (c *client) hear(p []byte) bool {
 	code := c.in.feed(p, &h)
 	switch {
 	case code != 0:
+		c.deaf.Store(true)
 		c.close(code)
 		return false
 	case h.closed:

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsflate"
 	"github.com/google/uuid"
 
 	"github.com/chasqui/chasqui/internal/fault"
@@ -43,59 +42,46 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, instanceID string, b
 	if s == nil {
 		return fault.InstanceNotFound()
 	}
-	if err := h.reserve(s); err != nil {
+	c := &client{hub: h, stream: s, id: newID(), by: by, since: time.Now(), index: -1, busy: true}
+	c.by.UserAgent = strings.Clone(by.UserAgent[:min(len(by.UserAgent), maxUserAgent)])
+	up, packed := h.upgrader(r)
+	if packed {
+		c.form, c.in.deflate = deflated, true
+	}
+	if err := h.admit(c); err != nil {
 		return err
 	}
-	up, packed := h.upgrader(r)
 	conn, rw, _, err := up.Upgrade(r, w)
 	if err != nil {
-		s.cancel()
+		h.log.Debug("WebSocket upgrade failed", "instance_id", instanceID, "error", err)
 		if conn != nil {
 			closeQuietly(conn)
 		}
-		h.log.Debug("WebSocket upgrade failed", "instance_id", instanceID, "error", err)
+		h.forget(c)
+		h.wg.Done()
 		return nil
 	}
 	early, err := rw.Reader.Peek(rw.Reader.Buffered())
 	if err != nil {
 		early = nil // cannot be: those bytes are there
 	}
-	c := &client{hub: h, stream: s, tr: newTransport(conn), id: newID(), by: by, since: time.Now(), index: -1}
-	c.by.UserAgent = strings.Clone(by.UserAgent[:min(len(by.UserAgent), maxUserAgent)])
-	if packed() {
-		c.form, c.in.deflate = deflated, true
-	}
-	h.connect(c, slices.Clone(early))
+	h.connect(c, newTransport(conn), slices.Clone(early))
 	return nil
 }
 
-// connect starts a client that holds a reserved place.
-func (h *Hub) connect(c *client, early []byte) {
-	now := h.now()
-	c.heardAt.Store(now)
-	c.due.ping = now + int64(h.opts.Ping)
-	code := c.stream.add(c)
-	h.wheel.put(c, min(h.opts.Ping, h.opts.Timeout))
-	if code != 0 {
-		c.close(code)
-	}
-	// The place was reserved with one count of wg, which goes to the reader.
-	go func() {
-		defer h.wg.Done()
-		c.run(early)
-	}()
-	h.log.Debug("WebSocket client connected", "instance_id", c.stream.id, "client_id", c.id, "token_type", c.by.TokenType)
-}
-
-// reserve takes a place before the upgrade, so that the limit holds however
-// many come at once.
-func (h *Hub) reserve(s *Stream) error {
+// admit puts the client into its stream before the upgrade is answered, so that
+// it misses nothing that happens after the answer, and so that the limit holds
+// however many come at once. It takes a count of wg, which goes to the reader.
+func (h *Hub) admit(c *client) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped {
 		return fault.New(fault.Unavailable, "Server is shutting down")
 	}
-	if !s.reserve(h.opts.MaxClients) {
+	if h.streams[c.stream.id] != c.stream { // forgotten in the meantime
+		return fault.InstanceNotFound()
+	}
+	if !c.stream.add(c, h.opts.MaxClients) {
 		return fault.New(fault.RateLimited, "WebSocket client limit reached")
 	}
 	h.wg.Add(1)
@@ -104,6 +90,20 @@ func (h *Hub) reserve(s *Stream) error {
 		h.wg.Go(h.keepTime)
 	}
 	return nil
+}
+
+// connect starts an admitted client, whose upgrade was answered.
+func (h *Hub) connect(c *client, tr transport, early []byte) {
+	now := h.now()
+	c.heardAt.Store(now)
+	c.due.ping = now + int64(h.opts.Ping)
+	c.opened(tr)
+	h.wheel.put(c, min(h.opts.Ping, h.opts.Timeout))
+	go func() {
+		defer h.wg.Done()
+		c.run(early)
+	}()
+	h.log.Debug("WebSocket client connected", "instance_id", c.stream.id, "client_id", c.id, "token_type", c.by.TokenType)
 }
 
 // checkUpgrade makes sure that the upgrade cannot be refused half way, where
@@ -135,16 +135,14 @@ func hasToken(h http.Header, name, token string) bool {
 	return false
 }
 
-// upgrader returns the upgrader for a request, and whether it ends in deflate.
-func (h *Hub) upgrader(r *http.Request) (ws.HTTPUpgrader, func() bool) {
+// upgrader returns the upgrader for a request, and whether it will negotiate
+// permessage-deflate.
+func (h *Hub) upgrader(r *http.Request) (up ws.HTTPUpgrader, packed bool) {
 	if !h.opts.Compression || !hasDeflate(r.Header) {
-		return ws.HTTPUpgrader{}, func() bool { return false }
+		return ws.HTTPUpgrader{}, false
 	}
-	e := &wsflate.Extension{Parameters: deflateParameters()}
-	return ws.HTTPUpgrader{Negotiate: e.Negotiate}, func() bool {
-		_, ok := e.Accepted()
-		return ok
-	}
+	e := deflateTerms()
+	return ws.HTTPUpgrader{Negotiate: e.Negotiate}, true
 }
 
 func newID() uuid.UUID {

@@ -45,6 +45,7 @@ func (s *socket) write(a *attempt, p []byte) (int, error) {
 
 func (s *socket) pending() bool              { return false }
 func (s *socket) read(p []byte) (int, error) { return s.conn.Read(p) }
+func (s *socket) closeWrite()                { _ = s.conn.CloseWrite() } // fails if it is closed already
 func (s *socket) close()                     { closeQuietly(s.conn) }
 
 func (s *socket) abort() {
@@ -92,6 +93,7 @@ func (a *attempt) result() (int, error) {
 
 // reset lets go of frames, and of a join buffer that grew unusually large.
 func (a *attempt) reset() {
+	a.p = nil
 	clear(a.frames)
 	a.frames = a.frames[:0]
 	if cap(a.join) > 2*joinLimit {

@@ -31,7 +31,6 @@ type Stream struct {
 	behind   bool   // somebody may need frames before floor
 	floor    uint64 // frames before it are kept for laggards only
 	held     int64  // bytes of those, as counted in Hub.lag
-	shutCode int    // not 0: whoever comes is closed with it
 }
 
 // Idle reports that nobody is connected: one atomic load.
@@ -231,45 +230,23 @@ func (s *Stream) holds(c *client) int64 {
 	return s.log.span(c.pos.Load(), s.floor)
 }
 
-// reserve takes a place; false when there are limit clients (0: no limit).
-func (s *Stream) reserve(limit int) bool {
+// add lets the client take part from the next event on; false when there are
+// limit clients already (0: no limit).
+func (s *Stream) add(c *client, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if limit > 0 && int(s.count.Load()) >= limit {
+	if limit > 0 && len(s.clients) >= limit {
 		return false
 	}
-	s.count.Add(1)
-	s.hub.total.Add(1)
-	return true
-}
-
-// cancel gives a reserved place back.
-func (s *Stream) cancel() {
-	s.count.Add(-1)
-	s.hub.total.Add(-1)
-	s.hub.wg.Done()
-}
-
-// add lets the client take part from the next event on. It returns the code to
-// close it with when the stream was shut in the meantime, else 0.
-func (s *Stream) add(c *client) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	c.index = len(s.clients)
 	c.pos.Store(s.log.head)
 	s.clients = append(s.clients, c)
+	s.count.Add(1)
+	s.hub.total.Add(1)
 	if c.form == deflated {
 		s.packed.Add(1)
 	}
-	return s.shutCode
-}
-
-// shut closes every client, and whoever is still to come.
-func (s *Stream) shut(code int) {
-	s.mu.Lock()
-	s.shutCode = code
-	s.mu.Unlock()
-	s.closeIf(code, func(*client) bool { return true })
+	return true
 }
 
 // remove takes the client out: it is owed nothing any more.

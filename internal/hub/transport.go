@@ -1,9 +1,6 @@
 package hub
 
-import (
-	"errors"
-	"net"
-)
+import "net"
 
 // transport is a client's socket as the hub uses it. One goroutine writes at a
 // time and one reads. The portable forms are here; one driven by readiness
@@ -18,6 +15,8 @@ type transport interface {
 	// pending reports that bytes already taken have not reached the socket.
 	pending() bool
 	read(p []byte) (int, error)
+	// closeWrite ends our side only, where the connection can do that.
+	closeWrite()
 	// close ends the connection after what the kernel holds has been sent.
 	close()
 	// abort ends it at once and makes the kernel forget what it holds.
@@ -28,6 +27,9 @@ type transport interface {
 func newTransport(conn net.Conn) transport {
 	if t, ok := newTLSSocket(conn); ok {
 		return t
+	}
+	if k, ok := conn.(*keeper); ok {
+		conn = k.TCPConn
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		if s, err := newSocket(tcp); err == nil {
@@ -52,13 +54,18 @@ func (s *stream) write(_ *attempt, p []byte) (int, error) {
 
 func (s *stream) pending() bool              { return false }
 func (s *stream) read(p []byte) (int, error) { return s.conn.Read(p) }
-func (s *stream) close()                     { closeQuietly(s.conn) }
-func (s *stream) abort()                     { closeQuietly(s.conn) }
+
+func (s *stream) closeWrite() {
+	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite() // fails if it is closed already
+	}
+}
+
+func (s *stream) close() { closeQuietly(s.conn) }
+func (s *stream) abort() { closeQuietly(s.conn) }
 
 // closeQuietly closes a connection that is given up anyway: what Close reports
 // about it changes nothing.
 func closeQuietly(c net.Conn) {
-	if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return
-	}
+	_ = c.Close()
 }
