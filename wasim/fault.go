@@ -21,7 +21,7 @@ import (
 //	redeliver{Count}         the last messages are sent again
 //	reorder{Count}           the next messages are held and sent in reverse
 //	media_gone{MessageID}    the file of that message is answered 404; the phone uploads it again on request, unless
-//	                         Final. Target may be empty: then anybody's message
+//	                         Final. A file is one for all who have the message, so Target is not used
 //	server_down{Seconds}     all connections are cut and refused; without Target
 type Fault struct {
 	Kind      string
@@ -139,9 +139,6 @@ func (s *Server) goDown(d time.Duration) {
 // loseMedia makes the file of a message unavailable, as told by whichever phone knows the message.
 func (s *Server) loseMedia(f Fault) error {
 	for _, a := range s.accounts.all() {
-		if f.Target != "" && a.pn.User != f.Target {
-			continue
-		}
 		m := a.phone.history.find(f.MessageID)
 		if m == nil {
 			continue

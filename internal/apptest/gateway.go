@@ -16,6 +16,7 @@ import (
 
 	"github.com/chasqui/chasqui/internal/app"
 	"github.com/chasqui/chasqui/internal/config"
+	"github.com/chasqui/chasqui/internal/sandbox"
 	"github.com/chasqui/chasqui/wasim"
 )
 
@@ -40,6 +41,7 @@ type Gateway struct {
 func Start(t testing.TB, flags ...string) *Gateway {
 	t.Helper()
 	g := &Gateway{Network: wasim.Start(t), Data: dataFolder(t), t: t}
+	g.Network.Handle("/sandbox/", sandbox.New(g.Network, sandbox.Options{}))
 	base := []string{"--listen", "127.0.0.1:0", "--data", g.Data, "--account-token", Token, "--rate-limit", "0"}
 	g.config = app.Config{
 		Options: Options(t, append(base, flags...)...),
@@ -95,11 +97,18 @@ func logger(t testing.TB) *slog.Logger {
 // Boot starts the gateway again on the same folder and network.
 func (g *Gateway) Boot() {
 	g.t.Helper()
-	a, err := app.Start(context.Background(), g.config)
-	if err != nil {
+	if err := g.TryBoot(); err != nil {
 		g.t.Fatal(err)
 	}
-	g.App = a
+}
+
+// TryBoot is Boot that returns what went wrong.
+func (g *Gateway) TryBoot() error {
+	a, err := app.Start(context.Background(), g.config)
+	if err == nil {
+		g.App = a
+	}
+	return err
 }
 
 // Shutdown stops the gateway cleanly; a second call does nothing.
