@@ -127,6 +127,13 @@ func TestWhatsAppSharesTheWriter(t *testing.T) {
 	if len(all) != devices {
 		t.Errorf("%d devices stored", len(all))
 	}
+	for _, device := range all {
+		contacts, err := device.Contacts.GetAllContacts(ctx)
+		must(t, err)
+		if len(contacts) != 7 {
+			t.Errorf("%s: %d contacts stored, want the 7 senders", device.ID, len(contacts))
+		}
+	}
 }
 
 func receiveAndRecord(ctx context.Context, db *store.DB, device *wastore.Device, id string, n int) error {
