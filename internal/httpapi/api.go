@@ -49,7 +49,7 @@ func New(deps Deps, opts Options) (http.Handler, error) {
 	if err := a.routes(); err != nil {
 		return nil, err
 	}
-	return withRequestID(a.recovering(a.origins.cors(a.canonical(a.mux)))), nil
+	return withBodyDeadline(withRequestID(a.recovering(a.origins.cors(a.canonical(a.mux))))), nil
 }
 
 func newAPI(deps Deps, opts Options) (*api, error) {
@@ -103,11 +103,7 @@ func (a *api) routes() error {
 	a.chatwootRoutes()
 	a.describe(&websocketOp, reflect.TypeFor[none](), reflect.TypeFor[none]())
 	a.mount(&websocketOp, a.serveWebSocket)
-	for path, serve := range map[string]http.HandlerFunc{
-		"/health": a.serveHealth, "/ready": a.serveReady, "/metrics": a.serveMetrics,
-	} {
-		a.handle(&operation{method: http.MethodGet}, path, serve)
-	}
+	a.operatorRoutes()
 	if a.opts.Docs {
 		if err := a.documentRoutes(); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"image/png"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -344,6 +345,26 @@ func TestDocument(t *testing.T) {
 		if _, ok := doc.Components.Schemas[foreign]; ok {
 			t.Errorf("the document has the schema %s", foreign)
 		}
+	}
+}
+
+// TestDocumentIsCurrent compares docs/openapi.json with what is served; -update
+// writes it anew.
+func TestDocumentIsCurrent(t *testing.T) {
+	const file = "../../docs/openapi.json"
+	h := newWorld().api(t, httpapi.Options{Docs: true, Version: "dev"})
+	got := indented(do(t, h, request("GET", "/openapi.json", "")).Body.Bytes()) + "\n"
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("docs/openapi.json is stale, run go test ./internal/httpapi -update:\n%s", diff)
 	}
 }
 

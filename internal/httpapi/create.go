@@ -17,7 +17,7 @@ const (
 // CreateBody is the request of POST /api/instance/new. The blocks of webhook,
 // websocket and chatwoot never stop the creation, so their fields are loose.
 type CreateBody struct {
-	Name  *string `json:"name" doc:"1 to 100 of A-Z a-z 0-9 _ . -, beginning with a letter or digit"`
+	Name  *string `json:"name" nullable:"false" doc:"1 to 100 of A-Z a-z 0-9 _ . -, beginning with a letter or digit"`
 	Token *string `json:"token,omitempty" doc:"16 to 256 of A-Z a-z 0-9 . _ ~ + / = -; drawn at random if absent"`
 
 	ProxyEnabled  *bool   `json:"proxyEnabled,omitempty"`

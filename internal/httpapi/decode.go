@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -15,8 +16,12 @@ import (
 	"github.com/chasqui/chasqui/internal/fault"
 )
 
-// maxBody is the largest body in bytes of a route that takes no media.
-const maxBody = 1 << 20
+const (
+	// maxBody is the largest body in bytes of a route that takes no media.
+	maxBody = 1 << 20
+	// bodyTimeout bounds how long a caller may take to send it.
+	bodyTimeout = time.Minute
+)
 
 // bodyUse says what an operation does with the request's body.
 type bodyUse uint8
@@ -64,7 +69,21 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case err != nil:
 		return nil, invalidField("body", "could not be read")
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return raw, nil
+}
+
+// withBodyDeadline gives every caller bodyTimeout to send a body. It covers
+// bodies that nobody reads as well: net/http drains those before it answers.
+// readBody takes the limit off, since a handler may take longer. A writer that
+// knows no deadlines, as in tests, has none.
+func withBodyDeadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func decodeObject(raw []byte, dst any) error {

@@ -55,8 +55,8 @@ func (a *api) eventRoutes() {
 // WebSocketBody is the request of POST /api/events/websocket. It replaces the
 // configuration whole.
 type WebSocketBody struct {
-	Enabled     *bool        `json:"enabled" required:"true"`
-	Events      []event.Type `json:"events,omitempty" doc:"Names of event types; absent or empty means all six"`
+	Enabled     *bool        `json:"enabled" required:"true" nullable:"false"`
+	Events      []event.Type `json:"events,omitempty" enum:"message.exchange,message.status,call.update,group.flow,instance.state,label.update" doc:"Names of event types; absent or empty means all six"`
 	MediaBase64 *bool        `json:"mediaBase64,omitempty"`
 }
 

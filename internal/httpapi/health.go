@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/chasqui/chasqui/internal/fault"
@@ -14,6 +15,25 @@ import (
 
 // checkTimeout bounds how long a health check waits for the database.
 const checkTimeout = 5 * time.Second
+
+// operatorRoutes are for load balancers and monitoring: no token of an account,
+// no rate limit, and they answer while the server drains.
+func (a *api) operatorRoutes() {
+	const tag = "Operation"
+	for _, route := range []struct {
+		path, summary string
+		answer        reflect.Type
+		serve         http.HandlerFunc
+	}{
+		{"/health", "How the process is doing", reflect.TypeFor[HealthAnswer](), a.serveHealth},
+		{"/ready", "Whether requests may be sent here", reflect.TypeFor[ReadyAnswer](), a.serveReady},
+		{"/metrics", "Prometheus text, for the operator", reflect.TypeFor[none](), a.serveMetrics},
+	} {
+		op := &operation{method: http.MethodGet, path: route.path, tag: tag, summary: route.summary}
+		a.describe(op, reflect.TypeFor[none](), route.answer)
+		a.handle(op, route.path, route.serve)
+	}
+}
 
 // HealthAnswer is the answer of GET /health.
 type HealthAnswer struct {

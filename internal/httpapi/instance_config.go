@@ -81,7 +81,7 @@ func (a *api) updateSettings(ctx context.Context, c *call, b *SettingsBody) (Set
 // ProxyBody is the request of POST /api/instance/proxy. Enabled needs host,
 // port and protocol; disabled clears all.
 type ProxyBody struct {
-	Enabled  *bool   `json:"enabled" required:"true"`
+	Enabled  *bool   `json:"enabled" required:"true" nullable:"false"`
 	Host     *string `json:"host,omitempty"`
 	Port     port    `json:"port,omitempty"`
 	Protocol *string `json:"protocol,omitempty" doc:"http, https or socks5"`

@@ -18,14 +18,14 @@ type WebhookView struct {
 	URL           string       `json:"url"`
 	Authorization *string      `json:"authorization"`
 	ByEvents      bool         `json:"byEvents"`
-	Events        []event.Type `json:"events" nullable:"false"`
+	Events        []event.Type `json:"events" nullable:"false" enum:"message.exchange,message.status,call.update,group.flow,instance.state,label.update"`
 	MediaBase64   bool         `json:"mediaBase64"`
 }
 
 // WebSocketView is the WebSocket configuration. No events means all six.
 type WebSocketView struct {
 	Enabled     bool         `json:"enabled"`
-	Events      []event.Type `json:"events" nullable:"false"`
+	Events      []event.Type `json:"events" nullable:"false" enum:"message.exchange,message.status,call.update,group.flow,instance.state,label.update"`
 	MediaBase64 bool         `json:"mediaBase64"`
 }
 

@@ -18,8 +18,8 @@ func (a *api) messageRoutes() {
 
 // TextBody is the request of POST /api/message/text. Delay is in seconds.
 type TextBody struct {
-	Number       *string  `json:"number" doc:"Phone number, or the address of a person, group or channel"`
-	Message      *string  `json:"message" doc:"At most 65536 characters"`
+	Number       *string  `json:"number" nullable:"false" doc:"Phone number, or the address of a person, group or channel"`
+	Message      *string  `json:"message" nullable:"false" doc:"At most 65536 characters"`
 	Delay        *int     `json:"delay,omitempty" doc:"Seconds of typing before the message, 0 to 30"`
 	ReplyTo      *string  `json:"replyTo,omitempty" doc:"ID of a stored message"`
 	ReplyPrivate *bool    `json:"replyPrivate,omitempty" doc:"Answer a group message to its author"`

@@ -46,9 +46,12 @@ func (a *api) describe(op *operation, body, answer reflect.Type) {
 		OperationID: operationID(op), Method: op.method, Path: op.path,
 		Summary: op.summary, Tags: []string{op.tag}, Security: op.security(),
 		Responses: map[string]*huma.Response{
-			strconv.Itoa(max(op.status, http.StatusOK)): jsonResponse("Success", schemas.Schema(answer, true, "")),
-			"default": jsonResponse("Error", schemas.Schema(reflect.TypeFor[Failure](), true, "")),
+			strconv.Itoa(op.success()): {Description: http.StatusText(op.success())},
+			"default":                  jsonResponse("Error", schemas.Schema(reflect.TypeFor[Failure](), true, "")),
 		},
+	}
+	if answer != reflect.TypeFor[none]() {
+		described.Responses[strconv.Itoa(op.success())].Content = jsonContent(schemas.Schema(answer, true, ""))
 	}
 	if op.scoped() {
 		described.Parameters = append(described.Parameters, &huma.Param{
@@ -64,17 +67,18 @@ func (a *api) describe(op *operation, body, answer reflect.Type) {
 	if op.body != bodyIgnored {
 		described.RequestBody = &huma.RequestBody{
 			Required: op.body == bodyRequired,
-			Content:  map[string]*huma.MediaType{mediaJSON: {Schema: schemas.Schema(body, true, "")}},
+			Content:  jsonContent(schemas.Schema(body, true, "")),
 		}
 	}
 	doc.AddOperation(described)
 }
 
 func jsonResponse(description string, schema *huma.Schema) *huma.Response {
-	return &huma.Response{
-		Description: description,
-		Content:     map[string]*huma.MediaType{mediaJSON: {Schema: schema}},
-	}
+	return &huma.Response{Description: description, Content: jsonContent(schema)}
+}
+
+func jsonContent(schema *huma.Schema) map[string]*huma.MediaType {
+	return map[string]*huma.MediaType{mediaJSON: {Schema: schema}}
 }
 
 // operationID is the method and the words of the path: post-instance-new.

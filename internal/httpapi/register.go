@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -35,6 +36,9 @@ type operation struct {
 	// namesProblem appends the first problem of a body to the message.
 	namesProblem bool
 }
+
+// success is the status of an answer that is none of an error.
+func (op *operation) success() int { return cmp.Or(op.status, http.StatusOK) }
 
 // param is a query parameter, for the documentation.
 type param struct{ name, doc string }
@@ -80,7 +84,7 @@ func register[B, R any](a *api, op operation, handle handler[B, R]) {
 			a.fail(w, r, err, failureText(op.failure, err))
 			return
 		}
-		a.write(w, r, max(op.status, http.StatusOK), answer)
+		a.write(w, r, op.success(), answer)
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 // query, since browsers cannot set headers there.
 var websocketOp = operation{
 	method: "GET", path: "/ws/{instance}", tag: "Events", summary: "Open a WebSocket with the instance's events",
-	auth: authAny, queryToken: true, lookup: getInstanceFailed,
+	auth: authAny, queryToken: true, lookup: getInstanceFailed, status: http.StatusSwitchingProtocols,
 	params: []param{
 		{"token", "The token, for clients that cannot set headers"},
 		{"ticket", "A ticket from POST /api/events/ticket, instead of a token"},
