@@ -33,6 +33,7 @@ type conn struct {
 	cancel context.CancelFunc
 	ctx    context.Context // ends with the connection
 	ended  atomic.Bool     // a last stanza was queued: nothing more is read or sent
+	heard  chan struct{}   // closed when the client has sent its first stanza
 
 	device  *device  // set at login, before any handler runs
 	pairing *pairing // set for a registration
@@ -59,7 +60,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	ws.SetReadLimit(maxFrame)
 	ctx, cancel := context.WithCancel(s.ctx)
-	c := &conn{server: s, ws: ws, ctx: ctx, cancel: cancel, queue: newSendQueue(), replies: map[string]func(*Node){}}
+	c := &conn{server: s, ws: ws, ctx: ctx, cancel: cancel, queue: newSendQueue(), heard: make(chan struct{}), replies: map[string]func(*Node){}}
 	c.frames = &frameReader{receive: c.receive}
 	c.serve()
 }
@@ -122,8 +123,10 @@ func (c *conn) shakeHands() error {
 
 // read handles stanzas until the connection ends.
 func (c *conn) read() {
+	first := sync.OnceFunc(func() { close(c.heard) })
 	for {
 		n, err := c.readNode()
+		first()
 		if err != nil {
 			c.server.log.Debug("connection ended", "client", c, "error", err)
 			return
@@ -198,6 +201,7 @@ func (c *conn) due() time.Time {
 // write sends what is queued until the connection ends. It alone writes to the websocket after the handshake.
 func (c *conn) write() {
 	defer c.cancel()
+	c.holdFirst()
 	for {
 		items := c.queue.take()
 		if len(items) == 0 {
@@ -213,6 +217,20 @@ func (c *conn) write() {
 				return
 			}
 		}
+	}
+}
+
+// holdFirst gives a client time to derive its keys before it has to read with them.
+func (c *conn) holdFirst() {
+	if c.server.firstStanza <= 0 {
+		return
+	}
+	t := time.NewTimer(c.server.firstStanza)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.heard:
+	case <-c.ctx.Done():
 	}
 }
 

@@ -25,6 +25,9 @@ type Options struct {
 	// FewPreKeys tells a client that has uploaded no prekeys that one is left. whatsmeow then uploads 50 instead of
 	// 812, which takes a quarter of the time.
 	FewPreKeys bool
+	// FirstStanza is how long the first stanza after a handshake is held back, unless the client sends one before.
+	// whatsmeow needs no time; a client that derives its keys aside from reading needs some 40 ms.
+	FirstStanza time.Duration
 }
 
 // TB is the part of testing.TB that Start needs.
@@ -47,8 +50,9 @@ type Server struct {
 	chain  []byte
 	now    func() time.Time
 
-	fewPreKeys bool
-	refTimes   refTimes
+	fewPreKeys  bool
+	firstStanza time.Duration
+	refTimes    refTimes
 
 	accounts *accountTable
 	pairings *pairingTable
@@ -103,7 +107,7 @@ func New(o Options) (*Server, error) {
 	quietSignalLibrary(o.Logger) // first: the library makes its own logger at its first use
 	s := &Server{
 		log: o.Logger, mux: http.NewServeMux(), static: keys.NewKeyPair(), now: time.Now,
-		fewPreKeys: o.FewPreKeys, refTimes: realRefTimes,
+		fewPreKeys: o.FewPreKeys, firstStanza: o.FirstStanza, refTimes: realRefTimes,
 		pairings: newPairingTable(), arrivals: newArrivals(),
 	}
 	s.accounts = newAccountTable(s)
