@@ -201,6 +201,52 @@ func TestReplacedReportedAfterDisconnectedStopsTheReconnect(t *testing.T) {
 	})
 }
 
+// What an old connection says late is not taken for the new one's end, and
+// nobody is given a client that is going down.
+func TestALateDisconnectedDoesNotEndTheNewConnection(t *testing.T) {
+	within(t, linked(), instance.Options{}, nil, func(w *world) {
+		w.taken()
+		given := false
+		w.engine.parting = func(c *client) {
+			_, given = w.svc.Client("id-1")
+			c.signal(instance.Signal{Kind: instance.SignalDisconnected})
+		}
+		if err := w.svc.Reconnect(w.Context(), w.in); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Minute)
+		w.wantStates("manual_reconnect", "connecting", "connected")
+		if n := w.engine.dialCount(); n != 2 || given {
+			t.Errorf("%d dials; client given while disconnecting: %v", n, given)
+		}
+	})
+}
+
+func TestConnectedIsSaidOnce(t *testing.T) {
+	within(t, linked(), instance.Options{}, nil, func(w *world) {
+		w.taken()
+		w.say(instance.Signal{Kind: instance.SignalConnected, Login: ourLogin})
+		w.wantStates()
+	})
+}
+
+// A refusal would be repeated by an immediate attempt.
+func TestRefusalsAreNotRetriedAtOnce(t *testing.T) {
+	for _, kind := range []instance.SignalKind{instance.SignalConnectFailure, instance.SignalCATRefreshError} {
+		within(t, linked(), instance.Options{}, nil, func(w *world) {
+			after(healthy)
+			w.say(instance.Signal{Kind: kind})
+			if n := w.engine.dialCount(); n != 1 {
+				t.Errorf("kind %d: %d dials at once", kind, n)
+			}
+			after(time.Second)
+			if n := w.engine.dialCount(); n != 2 {
+				t.Errorf("kind %d: %d dials after a second", kind, n)
+			}
+		})
+	}
+}
+
 // events.md 7.5: keepalive_timeout, keepalive_restored; design.md: a zombie is
 // reconnected, and said so.
 func TestKeepAlive(t *testing.T) {
@@ -305,6 +351,8 @@ func TestPhoneOffline(t *testing.T) {
 		w.say(instance.Signal{Kind: instance.SignalPhoneSeen, At: time.Now()})
 		after(9*day - time.Minute)
 		w.wantStates()
+		after(day + time.Minute)
+		w.wantStates("phone_offline")
 	})
 }
 

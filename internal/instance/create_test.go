@@ -268,6 +268,10 @@ func TestProxyAppliesFromTheNextReconnect(t *testing.T) {
 		}
 		set(instance.Proxy{Enabled: true, Host: "::1", Port: "8080", Protocol: "HTTP", Username: "u", Password: "p:@"}, "http://u:p%3A%40@[::1]:8080")
 		set(instance.Proxy{Host: "left over"}, "http://server:1")
+		set(instance.Proxy{}, "http://server:1")
+		if c.proxied != 2 {
+			t.Errorf("the transports were swapped %d times for 2 changes", c.proxied)
+		}
 		if got := w.stored("id-1").Proxy; got != (instance.Proxy{}) {
 			t.Errorf("stored %+v", got)
 		}

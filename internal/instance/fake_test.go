@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,6 +47,7 @@ type client struct {
 	settings instance.Settings
 	asked    []time.Time
 	phoned   int
+	proxied  int // calls of SetProxy
 }
 
 // say reports a signal while the connection is up.
@@ -75,7 +77,9 @@ func (c *client) Connect(ctx context.Context) error {
 	}
 	c.up = true
 	c.mu.Unlock()
+	c.engine.dialing.Add(1)
 	err := c.engine.dialed(ctx, c)
+	c.engine.dialing.Add(-1)
 	if err != nil {
 		c.Disconnect()
 	}
@@ -128,6 +132,7 @@ func (c *client) SetProxy(url string) error {
 		return errors.New("proxy changed while connected")
 	}
 	c.proxy = url
+	c.proxied++
 	return nil
 }
 
@@ -156,6 +161,7 @@ type engine struct {
 	logout  func(ctx context.Context, c *client) error
 	parting func(c *client)
 	phone   func(try int, number string) (string, error)
+	dialing atomic.Int32 // dials in progress
 
 	mu      sync.Mutex // guards what follows
 	clients []*client

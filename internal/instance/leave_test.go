@@ -88,6 +88,9 @@ func TestLogoutThatCannotReachWhatsAppWipesAndWarns(t *testing.T) {
 				if w.stored("id-1").Login.Linked() || w.state() != instance.LoggedOut {
 					t.Error("the login is still there")
 				}
+				if n := w.engine.dialing.Load(); n != 0 {
+					t.Errorf("%d dials still running", n)
+				}
 				if after(time.Hour); w.state() != instance.LoggedOut {
 					t.Error("came back after the logout")
 				}

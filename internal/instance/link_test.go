@@ -155,6 +155,27 @@ func TestPairingLeadsToConnectedByItself(t *testing.T) {
 	}
 }
 
+// The code that was scanned runs out while the connection restarts.
+func TestPairingEndsTheQRPhase(t *testing.T) {
+	within(t, unlinked(), instance.Options{}, nil, func(w *world) {
+		w.connect(instance.ConnectRequest{})
+		after(55 * time.Second)
+		w.taken()
+		c := w.engine.last()
+		c.mu.Lock()
+		c.device = ourDevice
+		c.mu.Unlock()
+		w.say(instance.Signal{Kind: instance.SignalPaired, Login: ourLogin})
+		if _, ok := w.svc.QRCode(w.in); ok {
+			t.Error("the code is still on offer")
+		}
+		after(10 * time.Second)
+		w.wantStates("pair_success")
+		after(20 * time.Second)
+		w.wantStates("connected")
+	})
+}
+
 func TestPairingThatCouldNotBeSavedIsSavedAtTheNextConnection(t *testing.T) {
 	within(t, unlinked(), instance.Options{}, nil, func(w *world) {
 		w.connect(instance.ConnectRequest{})
