@@ -213,7 +213,7 @@ func (v *supervisor) onBanned(sig Signal) {
 	wait := unknownBan
 	if sig.Expires > 0 {
 		wait = sig.Expires
-		at := time.Now().Add(wait).UTC()
+		at := time.Now().Add(wait).UTC().Truncate(time.Millisecond)
 		s.ExpiresAt = &at
 	}
 	v.stand(s, "WhatsApp has banned this number for a time")

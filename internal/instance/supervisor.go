@@ -266,7 +266,7 @@ func (v *supervisor) shutdown() {
 // emit publishes a state event. A failure is logged: the state itself has
 // changed, whether or not somebody could be told.
 func (v *supervisor) emit(s event.State) {
-	s.Timestamp = time.Now().UTC()
+	s.Timestamp = time.Now().UTC().Truncate(time.Millisecond)
 	s.Instance = v.rec.Name
 	s.JID = numberJID(v.rec.Login)
 	if err := v.svc.publisher.PublishState(v.svc.base, v.id, &s); err != nil {
