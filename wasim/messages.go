@@ -17,16 +17,19 @@ func (c *conn) origin() origin { return origin{account: c.device.account, dev: c
 func (o origin) jid() types.JID { return o.account.jid(o.dev) }
 func (o origin) lid() types.JID { return o.account.lidJID(o.dev) }
 
-// handleMessage acknowledges a client's message and routes it. The acknowledgement has an error when the message was
-// refused (whatsmeow: send.go/SendMessage).
+// handleMessage acknowledges a client's message and passes it on, in this order: no receipt for it can come before the
+// acknowledgement. That has an error when the message is refused (whatsmeow: send.go/SendMessage).
 func handleMessage(c *conn, n *Node) {
 	s := c.server
-	code := s.routeMessage(c.origin(), n)
+	m, code := s.admit(c.origin(), n)
 	ack := Attrs{"class": "message", "id": n.Attrs["id"], "from": n.Attrs["to"], "t": timestamp(s.now())}
 	if code != 0 {
 		ack["error"] = strconv.Itoa(code)
 	}
 	c.send(Node{Tag: "ack", Attrs: ack})
+	if code == 0 {
+		s.distribute(m)
+	}
 }
 
 // outgoing is a message stanza taken apart.
@@ -42,16 +45,24 @@ type outgoing struct {
 	route        groupRoute
 }
 
-// routeMessage passes a message on to every device it is for. It returns 0 or the error of the acknowledgement.
+// routeMessage passes a phone's message on to every device it is for. It returns 0 or the error it was refused with.
 func (s *Server) routeMessage(from origin, n *Node) int {
+	m, code := s.admit(from, n)
+	if code == 0 {
+		s.distribute(m)
+	}
+	return code
+}
+
+// admit takes a message apart that the network is to pass on. code is 0, or why it is refused.
+func (s *Server) admit(from origin, n *Node) (m *outgoing, code int) {
 	now := s.now()
 	s.stats.messages.Add(1)
 	s.arrivals.record(stringAttr(n, "id"), now)
-	m := &outgoing{from: from, stanza: n, to: jidAttr(n, "to")}
+	m = &outgoing{from: from, stanza: n, to: jidAttr(n, "to")}
 	if m.to.Server == types.GroupServer {
-		var code int
 		if m.route, code = s.routeOfGroup(m.to, from.account); code != 0 {
-			return code
+			return nil, code
 		}
 	}
 	m.takeApart()
@@ -61,8 +72,7 @@ func (s *Server) routeMessage(from origin, n *Node) int {
 			m.base[key] = v
 		}
 	}
-	s.distribute(m)
-	return 0
+	return m, 0
 }
 
 // takeApart sorts the children. Privacy tokens are for the server.
