@@ -178,7 +178,7 @@ func (a *api) recovering(next http.Handler) http.Handler {
 			if cause == nil {
 				return
 			}
-			if cause == http.ErrAbortHandler {
+			if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(cause) // net/http's own way to drop a connection
 			}
 			a.fail(w, r, fmt.Errorf("panic: %v\n%s", cause, debug.Stack()), fault.MsgInternal)

@@ -3,8 +3,11 @@ package httpapi_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +66,29 @@ func wantHeaders(t *testing.T, h http.Header, limit, remaining string, reset tim
 		if got := h.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// TestRateLimitUnderConcurrency: however many come at once, exactly as many as
+// the limit pass.
+func TestRateLimitUnderConcurrency(t *testing.T) {
+	h := newWorld().api(t, httpapi.Options{})
+	var passed atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, request("POST", "/api/events/ticket/sales", "", "token: "+salesToken))
+				if rec.Code == 200 {
+					passed.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if passed.Load() != 100 {
+		t.Errorf("%d of 160 passed, want 100", passed.Load())
 	}
 }
 

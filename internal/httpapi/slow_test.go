@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/chasqui/chasqui/internal/httpapi"
-	"github.com/chasqui/chasqui/internal/instance"
 )
 
 // pipeListener hands one end of a pipe to a server.
@@ -84,32 +82,30 @@ func TestSlowBodyIsGivenUp(t *testing.T) {
 	}
 }
 
-// slowRotation makes instances whose token takes 90 s to rotate.
-type slowRotation struct{ instances }
-
-func (slowRotation) RotateToken(ctx context.Context, in instance.Instance, _ string) (instance.Instance, error) {
-	select {
-	case <-time.After(90 * time.Second):
-		return in, nil
-	case <-ctx.Done():
-		return in, ctx.Err()
-	}
-}
-
 // TestBodyLimitEndsWithTheBody: the minute is for reading, a handler may take
-// longer.
+// longer, and its context lives as long.
 func TestBodyLimitEndsWithTheBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		deps := w.deps()
-		deps.Instances = slowRotation{instances{w}}
+		deps := newWorld().deps()
+		deps.Sandbox = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if string(body) != "{}" || err != nil {
+				t.Errorf("body %q, %v", body, err)
+			}
+			select {
+			case <-time.After(90 * time.Second):
+			case <-r.Context().Done():
+				t.Error("the request was cancelled")
+			}
+			w.WriteHeader(http.StatusNoContent)
+		})
 		h, err := httpapi.New(deps, httpapi.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		status, took := exchangeOver(t, serve(t, h), "POST /api/instance/rotateToken/sales HTTP/1.1\r\nHost: gw\r\ntoken: "+
+		status, took := exchangeOver(t, serve(t, h), "POST /sandbox/load HTTP/1.1\r\nHost: gw\r\ntoken: "+
 			acmeToken+"\r\nContent-Length: 2\r\n\r\n{}")
-		if status != 200 || took != 90*time.Second {
+		if status != http.StatusNoContent || took != 90*time.Second {
 			t.Errorf("%d after %v", status, took)
 		}
 	})
