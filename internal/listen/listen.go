@@ -60,13 +60,13 @@ func (l *Listener) Run(ctx context.Context) error {
 	for {
 		started := time.Now()
 		err := l.session(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if final(err) {
+		if final(err) && ctx.Err() == nil {
 			return err
 		}
 		pause := l.backoff.next(time.Since(started))
+		if ctx.Err() != nil {
+			return nil
+		}
 		l.note("connection lost (%v); trying again in %s", err, pause.Round(time.Millisecond))
 		select {
 		case <-ctx.Done():
