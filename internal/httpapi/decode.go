@@ -73,33 +73,16 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 }
 
 // withBodyDeadline gives every caller bodyTimeout to send a body. It covers
-// bodies that nobody reads as well: net/http drains those before it answers. A
-// writer that knows no deadlines, as in tests, has none.
+// bodies that nobody reads as well: net/http drains those before it answers.
+// The handler may take longer, since net/http takes the deadline off at the end
+// of the body. A writer that knows no deadlines, as in tests, has none.
 func withBodyDeadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
-			rc := http.NewResponseController(w)
-			_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout))
-			r.Body = timedBody{r.Body, rc}
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// timedBody takes the deadline off when the body has come: from then on
-// net/http reads to notice a caller who hangs up, and a handler may take longer
-// than a body.
-type timedBody struct {
-	io.ReadCloser
-	rc *http.ResponseController
-}
-
-func (b timedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF { //nolint:errorlint // a Reader returns io.EOF itself
-		_ = b.rc.SetReadDeadline(time.Time{})
-	}
-	return n, err
 }
 
 func decodeObject(raw []byte, dst any) error {
