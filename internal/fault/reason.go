@@ -19,7 +19,10 @@ const (
 // Reason says in public words why err happened, for the <reason> of a contract
 // message and of an event: the message of the fault inside it, or the class of
 // a network error.
-func Reason(err error) string {
+func Reason(err error) string { return ReasonOr(err, reasonUnknown) }
+
+// ReasonOr is Reason with other words for an error that has no public ones.
+func ReasonOr(err error, otherwise string) string {
 	var f *Error
 	var timeout interface{ Timeout() bool }
 	var dns *net.DNSError
@@ -40,7 +43,7 @@ func Reason(err error) string {
 	case errors.As(err, &op):
 		return "the network failed"
 	}
-	return reasonUnknown
+	return otherwise
 }
 
 // ShuttingDown is the answer while the server drains.

@@ -32,4 +32,7 @@ func TestReason(t *testing.T) {
 			t.Errorf("%s: Reason = %q, want %q", name, got, tt.want)
 		}
 	}
+	if got := fault.ReasonOr(errors.New("secret"), "no luck"); got != "no luck" {
+		t.Errorf("ReasonOr = %q", got)
+	}
 }

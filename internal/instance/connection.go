@@ -98,7 +98,7 @@ func (v *supervisor) dialFailed(err error) {
 		v.onLoggedOut(Signal{Reason: ErrLoginGone.Error(), OnConnect: true})
 		return
 	}
-	v.lost(fault.Reason(err))
+	v.lost(fault.ReasonOr(err, "WhatsApp could not be reached"))
 }
 
 // drop ends the connection; the client stays. When it returns, everything that

@@ -53,7 +53,7 @@ func (s *Service) Connect(ctx context.Context, in Instance, req ConnectRequest) 
 	got := v.await(ctx, req.HistoryDays)
 	switch {
 	case got.err != nil:
-		return ConnectResult{}, connectError(got.err)
+		return ConnectResult{}, connectError(got.err, "internal error")
 	case got.client == nil:
 		return got.result, nil
 	case req.Number != "":
@@ -81,7 +81,7 @@ func checkConnect(req *ConnectRequest) error {
 func pairPhone(ctx context.Context, got outcome, number string) (ConnectResult, error) {
 	code, err := got.client.PairPhone(ctx, number)
 	if err != nil {
-		return ConnectResult{}, connectError(err)
+		return ConnectResult{}, connectError(err, "WhatsApp gave no pairing code for this number")
 	}
 	return ConnectResult{PairingCode: code, ExpiresIn: secondsUntil(got.offer.end)}, nil
 }
@@ -197,16 +197,14 @@ func connectFailed(cause error, reason string) *fault.Error {
 	return fault.Wrap(fault.Internal, "Failed to connect: "+reason, cause)
 }
 
-// connectError turns any error into one that the connect route may show.
-func connectError(err error) error {
-	if fault.KindOf(err) != fault.Internal {
-		return err
-	}
+// connectError turns any error into one that the connect route may show;
+// otherwise is its reason when the error has no public one.
+func connectError(err error, otherwise string) error {
 	var shown *fault.Error
 	if errors.As(err, &shown) {
 		return shown
 	}
-	return connectFailed(err, fault.Reason(err))
+	return connectFailed(err, fault.ReasonOr(err, otherwise))
 }
 
 // secondsUntil rounds up, so that a code is never said to be good for 0 s while

@@ -109,7 +109,7 @@ func TestPairingCodeErrors(t *testing.T) {
 		wantFault(t, err, fault.RateLimited, "WhatsApp rate limit reached. Try again later.")
 		w.engine.phone = func(int, string) (string, error) { return "", errors.New("secret") }
 		_, err = w.svc.Connect(w.Context(), w.in, instance.ConnectRequest{Number: "5511999999999"})
-		wantFault(t, err, fault.Internal, "Failed to connect: internal error")
+		wantFault(t, err, fault.Internal, "Failed to connect: WhatsApp gave no pairing code for this number")
 	})
 }
 
@@ -324,7 +324,7 @@ func TestConnectSaysWhyTheDialFailed(t *testing.T) {
 func TestConnectFailsWhenTheClientCannotBeOpened(t *testing.T) {
 	within(t, unlinked(), instance.Options{}, func(e *engine) { e.openErr = errors.New("disk: secret") }, func(w *world) {
 		_, err := w.svc.Connect(w.Context(), w.in, instance.ConnectRequest{})
-		wantFault(t, err, fault.Internal, "Failed to connect: internal error")
+		wantFault(t, err, fault.Internal, "Failed to connect: WhatsApp could not be reached")
 	})
 }
 
