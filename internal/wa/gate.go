@@ -52,7 +52,8 @@ func (p *pass) release() {
 	}
 }
 
-// gatedSessions holds the gate between the reading and the writing of a send.
+// gatedSessions holds the gate between the reading and the writing of a send,
+// and mends what a decryption writes.
 type gatedSessions struct {
 	store.SessionStore
 	gate *gate
@@ -85,7 +86,9 @@ type gatedBuffer struct {
 func (b gatedBuffer) DoDecryptionTxn(ctx context.Context, decrypt func(context.Context) error) error {
 	b.gate.mu.Lock()
 	defer b.gate.mu.Unlock()
-	return b.EventBuffer.DoDecryptionTxn(ctx, decrypt)
+	return b.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) error {
+		return decrypt(withReadSessions(ctx))
+	})
 }
 
 // gatedContainer puts the gate around the stores of a device that is saved for

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/instance"
 	"github.com/chasqui/chasqui/internal/message"
@@ -30,13 +32,9 @@ func TestNothingIsLostWhenBothSidesSend(t *testing.T) {
 		work.Go(func() { flood(t, r.ctx(), p, &in) })
 	}
 	work.Wait()
+	want := 2 * len(people) * stressCount
+	r.events.awaitTexts(t, want)
 	lost := 0
-	in.Range(func(id, _ any) bool {
-		if r.events.count(isMessage(id.(string))) == 0 {
-			poll(t, "incoming "+id.(string), func() bool { return r.events.count(isMessage(id.(string))) > 0 })
-		}
-		return true
-	})
 	out.Range(func(id, p any) bool {
 		_, err := p.(*wasim.Phone).Wait(r.ctx(), func(m wasim.Received) bool { return m.ID == id })
 		if err != nil {
@@ -47,7 +45,7 @@ func TestNothingIsLostWhenBothSidesSend(t *testing.T) {
 	if lost > 0 {
 		t.Errorf("%d of %d outgoing messages did not arrive", lost, len(people)*stressCount)
 	}
-	assertOnce(t, r.events, 2*len(people)*stressCount)
+	assertOnce(t, r.events, want)
 	t.Logf("stats: %+v", r.engine.Stats())
 }
 
@@ -74,16 +72,41 @@ func flood(t *testing.T, ctx context.Context, from *wasim.Phone, ids *sync.Map) 
 	}
 }
 
-// assertOnce checks that want messages were told as text, each of them once. A
-// placeholder may stand before a message that came late.
-func assertOnce(t *testing.T, p *recorder, want int) {
+// awaitTexts returns when that many texts were told, or nothing more comes.
+func (p *recorder) awaitTexts(t *testing.T, want int) {
 	t.Helper()
+	deadline := time.After(patience)
+	for {
+		p.mu.Lock()
+		n, changed := len(texts(p.items)), p.changed
+		p.mu.Unlock()
+		if n >= want {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			return
+		}
+	}
+}
+
+// texts counts how often each text message was told.
+func texts(items []dispatch.Item) map[string]int {
 	seen := make(map[string]int)
-	for _, i := range p.all() {
+	for _, i := range items {
 		if m, ok := i.Data.(*event.Message); ok && m.Body.Type == "text" {
 			seen[m.ID]++
 		}
 	}
+	return seen
+}
+
+// assertOnce checks that want messages were told as text, each of them once. A
+// placeholder may stand before a message that came late.
+func assertOnce(t *testing.T, p *recorder, want int) {
+	t.Helper()
+	seen := texts(p.all())
 	for id, n := range seen {
 		if n != 1 {
 			t.Errorf("message %s was told %d times", id, n)
