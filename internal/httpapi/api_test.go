@@ -21,6 +21,7 @@ import (
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/httpapi"
+	"github.com/chasqui/chasqui/internal/instance"
 )
 
 // TestUnknownPath: 404 in the envelope for everything that is no route, also
@@ -176,6 +177,24 @@ func TestQRCode(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, answer); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestListStates: status repeats connection.state, and displayStatus is it for
+// people.
+func TestListStates(t *testing.T) {
+	for state, display := range map[instance.State]string{
+		instance.Disconnected: "Disconnected", instance.Connecting: "Connecting",
+		instance.Connected: "Connected", instance.LoggedOut: "Logged out",
+	} {
+		w := newWorld()
+		w.status["id-sales"] = instance.Status{State: state, Presence: "composing"}
+		rec := do(t, w.api(t, httpapi.Options{}), request("GET", "/api/instance/list", "", "token: "+salesToken))
+		want := fmt.Sprintf(`"status":%q,"numberJid":null,"connection":{"state":%q,"numberJid":null,"presenceStatus":"composing","displayStatus":%q}`,
+			state, state, display)
+		if !strings.Contains(rec.Body.String(), want) {
+			t.Errorf("%s lacks %s", rec.Body, want)
+		}
 	}
 }
 

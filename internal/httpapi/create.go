@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 
@@ -100,14 +101,14 @@ func (a *api) addBlocks(ctx context.Context, b *CreateBody, in instance.Instance
 	if asked(b.WebhookEnabled) {
 		webhook := disabledWebhook()
 		view.Webhook = &webhook
-		answer.warn("webhookEnabled", or(b.WebhookEnabled.problem, notAvailable))
+		answer.warn("webhookEnabled", cmp.Or(b.WebhookEnabled.problem, notAvailable))
 	}
 	if asked(b.WebSocketEnabled) {
 		view.WebSocket = a.addWebSocket(ctx, b, in, answer)
 	}
 	if asked(b.ChatwootEnabled) {
 		view.Chatwoot = &ChatwootView{Status: "error", Error: noGateway}
-		answer.warn("chatwootEnabled", or(b.ChatwootEnabled.problem, noGateway))
+		answer.warn("chatwootEnabled", cmp.Or(b.ChatwootEnabled.problem, noGateway))
 	}
 	if deref(b.S3Enabled) {
 		view.S3 = &S3View{}
@@ -122,7 +123,7 @@ func (a *api) addWebSocket(ctx context.Context, b *CreateBody, in instance.Insta
 	events, problem := parseEvents(b.WebSocketEvents.value)
 	before := len(answer.Warnings)
 	answer.warn("websocketEnabled", b.WebSocketEnabled.problem)
-	answer.warn("websocketEvents", or(b.WebSocketEvents.problem, problem))
+	answer.warn("websocketEvents", cmp.Or(b.WebSocketEvents.problem, problem))
 	answer.warn("websocketMediaBase64", b.WebSocketMediaBase64.problem)
 	if len(answer.Warnings) > before {
 		return &view
@@ -149,13 +150,6 @@ func (c *CreateAnswer) warn(field, reason string) {
 
 // asked reports whether a block was asked for, be it wrongly.
 func asked(enabled loose[bool]) bool { return enabled.value || enabled.problem != "" }
-
-func or(first, second string) string {
-	if first != "" {
-		return first
-	}
-	return second
-}
 
 // deref is the value of an optional field, its zero if absent.
 func deref[T any](p *T) T {

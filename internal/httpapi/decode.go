@@ -163,7 +163,8 @@ func holdsNull(raw json.RawMessage) bool {
 	return false
 }
 
-// expectation is what a field of type t must be, in words.
+// expectation is what a field of type t must be, in words: a scalar, or a slice
+// of strings.
 func expectation(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -172,14 +173,10 @@ func expectation(t reflect.Type) string {
 		return "must be a boolean"
 	case reflect.String:
 		return "must be a string"
-	case reflect.Int, reflect.Int64:
+	case reflect.Int:
 		return "must be an integer"
-	case reflect.Float64:
-		return "must be a number"
-	case reflect.Slice:
-		return "must be an array of strings"
 	}
-	return "must be an object"
+	return "must be an array of strings"
 }
 
 // port is a TCP port as people send it: a string or a number.

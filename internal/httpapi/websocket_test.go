@@ -297,6 +297,26 @@ func TestTicketLives30Seconds(t *testing.T) {
 	})
 }
 
+// TestExpiredTicketsAreForgotten: they do not count against those drawn later.
+func TestExpiredTicketsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, draw, open := ticketWorld(t)
+		draw(salesToken)
+		for range 60 {
+			draw(acmeToken)
+		}
+		time.Sleep(20 * time.Second)
+		later := draw(acmeToken)
+		time.Sleep(10 * time.Second)
+		for range 99 {
+			draw(acmeToken)
+		}
+		if got := open("sales", later); got != 101 {
+			t.Errorf("a ticket of 10 s, 60 expired ones before it and 99 after: %d", got)
+		}
+	})
+}
+
 // TestTicketIsForItsInstance: it opens no other one, not even for an account.
 func TestTicketIsForItsInstance(t *testing.T) {
 	_, draw, open := ticketWorld(t)
