@@ -5,10 +5,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
+	"strconv"
 	"sync"
 	"testing"
 
+	"go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
 	"github.com/chasqui/chasqui/wasim"
@@ -64,19 +66,21 @@ func TestClientThatStopsReadingStopsNobody(t *testing.T) {
 	awaitWhere(c, func(e *events.Connected) bool { return true })
 
 	v.open.Lock()
-	padding := strings.Repeat("x", 32<<10)
-	const count = 500 // 16 MB, more than the sockets hold
-	for range count {
-		send(t, person, stuck, padding)
+	const count = 500 // of 32 KiB each: more than the sockets hold
+	for i := range count {
+		wasim.Deliver(stuck, binary.Node{
+			Tag:     "notification",
+			Attrs:   binary.Attrs{"type": "padding", "from": types.ServerJID, "id": strconv.Itoa(i), "t": "1700000000"},
+			Content: []binary.Node{{Tag: "padding", Content: make([]byte, 32<<10)}},
+		})
 	}
+	send(t, person, stuck, "last")
 	send(t, person, fine, "not stuck")
 	other.text("not stuck")
-	if n := wasim.Waiting(stuck); n != count {
-		t.Errorf("%d stanzas wait for the client that does not read, want %d", n, count)
+	if n := wasim.Waiting(stuck); n != count+1 {
+		t.Errorf("%d stanzas wait for the client that does not read, want %d", n, count+1)
 	}
 	v.open.Unlock()
-	for range count {
-		c.text(padding)
-	}
+	c.text("last")
 	eventually(t, "everything is acknowledged", func() bool { return wasim.Waiting(stuck) == 0 })
 }
