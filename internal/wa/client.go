@@ -98,14 +98,21 @@ func (c *client) configure() {
 }
 
 // overhear counts what the library only logs: messages dropped because their
-// Signal counter was used already.
-func (c *client) overhear(_ string, args []any) {
+// Signal counter was used already. What is no trouble at all it keeps out of
+// the log.
+func (c *client) overhear(_ string, args []any) (drop bool) {
 	for _, arg := range args {
-		if err, ok := arg.(error); ok && errors.Is(err, signalerror.ErrOldCounter) {
+		err, ok := arg.(error)
+		switch {
+		case !ok:
+		case errors.Is(err, errWiped):
+			return true
+		case errors.Is(err, signalerror.ErrOldCounter):
 			c.engine.stats.oldCounters.Add(1)
-			return
+			return false
 		}
 	}
+	return false
 }
 
 // enter admits a handler or goroutine unless the client is closed; leave with
@@ -264,7 +271,7 @@ func (c *client) Logout(ctx context.Context) error {
 		return whatsmeow.ErrNotConnected
 	}
 	c.signals.shut()
-	if err := c.wm.Logout(ctx); err != nil {
+	if err := c.wm.Logout(ctx); err != nil && !errors.Is(err, errWiped) {
 		c.signals.open()
 		return fmt.Errorf("wa: logout: %w", err)
 	}

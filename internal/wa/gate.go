@@ -2,6 +2,7 @@ package wa
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"go.mau.fi/whatsmeow/store"
@@ -92,7 +93,8 @@ func (b gatedBuffer) DoDecryptionTxn(ctx context.Context, decrypt func(context.C
 }
 
 // gatedContainer puts the gate around the stores of a device that is saved for
-// the first time, when whatsmeow gives it its stores.
+// the first time, when whatsmeow gives it its stores, and wipes a login without
+// touching the device in use.
 type gatedContainer struct {
 	store.DeviceContainer
 	gate *gate
@@ -102,6 +104,20 @@ func (c gatedContainer) PutDevice(ctx context.Context, device *store.Device) err
 	err := c.DeviceContainer.PutDevice(ctx, device)
 	c.gate.guard(device)
 	return err
+}
+
+// errWiped keeps the library from emptying a device that its own goroutines
+// still read: Device.Delete changes fields without a lock, and only after the
+// container has agreed. The stored login is gone all the same.
+var errWiped = errors.New("wa: the stored login is wiped; the client goes on until it is closed")
+
+// DeleteDevice wipes the stored login, even when the connection's context has
+// ended, and returns errWiped when that is done.
+func (c gatedContainer) DeleteDevice(ctx context.Context, device *store.Device) error {
+	if err := c.DeviceContainer.DeleteDevice(context.WithoutCancel(ctx), device); err != nil {
+		return err
+	}
+	return errWiped
 }
 
 // guard puts the gate around the device's stores. It may be repeated.

@@ -9,8 +9,9 @@ import (
 )
 
 // Observer is told of every warning and error that whatsmeow logs, with the
-// unformatted arguments. whatsmeow reports some losses nowhere else.
-type Observer func(format string, args []any)
+// unformatted arguments: some losses whatsmeow reports nowhere else. It returns
+// true for a record that is not worth logging.
+type Observer func(format string, args []any) (drop bool)
 
 // Logger is a whatsmeow logger over slog.
 type Logger struct {
@@ -49,20 +50,20 @@ func (l *Logger) Infof(format string, args ...any) { l.write(slog.LevelDebug, fo
 
 // Warnf implements waLog.Logger.
 func (l *Logger) Warnf(format string, args ...any) {
-	l.tell(format, args)
-	l.write(slog.LevelWarn, format, args)
+	if !l.dropped(format, args) {
+		l.write(slog.LevelWarn, format, args)
+	}
 }
 
 // Errorf implements waLog.Logger.
 func (l *Logger) Errorf(format string, args ...any) {
-	l.tell(format, args)
-	l.write(slog.LevelError, format, args)
+	if !l.dropped(format, args) {
+		l.write(slog.LevelError, format, args)
+	}
 }
 
-func (l *Logger) tell(format string, args []any) {
-	if l.observe != nil {
-		l.observe(format, args)
-	}
+func (l *Logger) dropped(format string, args []any) bool {
+	return l.observe != nil && l.observe(format, args)
 }
 
 func (l *Logger) write(level slog.Level, format string, args []any) {

@@ -49,13 +49,17 @@ func TestLevels(t *testing.T) {
 }
 
 func TestObserverSeesArguments(t *testing.T) {
-	log, _ := buffered(slog.LevelError)
+	log, buf := buffered(slog.LevelDebug)
 	var seen []any
-	l := walog.New(log, func(_ string, args []any) { seen = args })
+	l := walog.New(log, func(_ string, args []any) bool { seen = args; return len(args) == 1 })
 	want := errors.New("old counter")
 	l.Sub("Recv").Warnf("ignoring %s: %v", "id", want)
 	if len(seen) != 2 || seen[1] != any(want) {
 		t.Errorf("observer saw %v, want the error itself", seen)
+	}
+	l.Errorf("dropped: %v", want)
+	if got := buf.String(); !strings.Contains(got, "ignoring id") || strings.Contains(got, "dropped") {
+		t.Errorf("log = %q, want what the observer keeps", got)
 	}
 }
 
