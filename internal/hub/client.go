@@ -3,7 +3,6 @@ package hub
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -17,39 +16,40 @@ type client struct {
 	hub    *Hub
 	stream *Stream
 	tr     transport
-	id     uuid.UUID
 	by     Owner
-	since  time.Time
-	form   form
+	id     uuid.UUID
+	since  int64 // Unix, in nanoseconds
 
-	mu      sync.Mutex
-	open    bool // tr is there; until then the upgrade owns the socket
+	mu      sync.Mutex // guards up to pong
+	open    bool       // tr is there; until then the upgrade owns the socket
 	busy    bool
 	gone    bool   // the reader has ended; nothing may be started any more
+	ping    bool   // one is to be sent
+	closing bool   // nothing but a close frame is sent after the frame in progress
+	bye     uint16 // its code, 0 once it is under way
 	pong    []byte // a frame to send; a newer ping replaces it
-	ping    bool
-	closing bool   // nothing but bye is sent after the frame in progress
-	bye     []byte // the close frame, until it is under way
 
-	part     []byte // owner: the rest of the unit in progress
+	form     form
+	ended    bool   // not to be watched any more; guarded by Hub.watchMu
 	partKind unit   // owner
-	index    int    // in Stream.clients, -1 outside; guarded by Stream.mu
+	index    int32  // in Stream.clients, -1 outside; guarded by Stream.mu
+	part     []byte // owner: the rest of the unit in progress
 
-	pos       atomic.Uint64 // the first frame not passed whole; stored by the owner
-	frames    atomic.Int64  // stored by the owner
-	bytes     atomic.Int64  // stored by the owner
-	lagging   atomic.Bool   // a goroutine waits for the socket
-	progress  atomic.Int64  // Hub.now when it last took a byte while lagging
-	heardAt   atomic.Int64  // Hub.now when it last sent a byte
-	deadline  atomic.Int64  // Hub.now at which a closing client is dropped; 0: open
-	peerDone  atomic.Bool   // its close frame has come
-	deaf      atomic.Bool   // it broke the protocol: its close frame would not be understood
-	closeSent atomic.Bool   // ours has gone
+	pos      atomic.Uint64 // the first frame not passed whole; stored by the owner
+	frames   atomic.Int64  // stored by the owner
+	bytes    atomic.Int64  // stored by the owner
+	progress atomic.Int64  // Hub.now when it last took a byte while lagging
+	heardAt  atomic.Int64  // Hub.now when it last sent a byte
+	deadline atomic.Int64  // Hub.now at which a closing client is dropped; 0: open
 
-	ended bool // guarded by Hub.watchMu
-	due   wheelEntry
-	in    inbound
-	room  [96]byte // for the reader: enough for heartbeats
+	lagging   atomic.Bool // a goroutine waits for the socket
+	peerDone  atomic.Bool // its close frame has come
+	deaf      atomic.Bool // it broke the protocol: its close frame would not be understood
+	closeSent atomic.Bool // ours has gone
+
+	due  wheelEntry
+	in   inbound
+	room [32]byte // for the reader: enough for heartbeats
 }
 
 // unit is what a part is the rest of.
@@ -180,10 +180,12 @@ func (c *client) next(a *attempt) (p []byte, more bool) {
 // one. client.mu is held.
 func (c *client) control() ([]byte, unit) {
 	switch {
-	case c.closing:
-		p := c.bye
-		c.bye = nil
+	case c.closing && c.bye != 0:
+		p := closeFrame(int(c.bye))
+		c.bye = 0
 		return p, closeUnit
+	case c.closing:
+		return nil, closeUnit
 	case c.pong != nil:
 		p := c.pong
 		c.pong = nil
@@ -354,7 +356,7 @@ func (c *client) close(code int) bool {
 		return false
 	}
 	c.closing = true
-	c.bye = closeFrame(code)
+	c.bye = uint16(code) //nolint:gosec // close codes have 16 bits
 	mine, open := c.claim(), c.open
 	c.mu.Unlock()
 	if open {

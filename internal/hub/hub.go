@@ -165,7 +165,7 @@ func (h *Hub) Clients(instanceID string) []Client {
 	for _, c := range clients {
 		list = append(list, Client{
 			ID: c.id.String(), RemoteAddress: c.by.RemoteAddress, UserAgent: c.by.UserAgent, TokenType: c.by.TokenType,
-			ConnectedAt: c.since, FramesSent: c.frames.Load(), BytesSent: c.bytes.Load(),
+			ConnectedAt: time.Unix(0, c.since).UTC(), FramesSent: c.frames.Load(), BytesSent: c.bytes.Load(),
 			Pending: int(c.waiting(head)),
 		})
 	}

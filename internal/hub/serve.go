@@ -42,7 +42,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, instanceID string, b
 	if s == nil {
 		return fault.InstanceNotFound()
 	}
-	c := &client{hub: h, stream: s, id: newID(), by: by, since: time.Now(), index: -1, busy: true}
+	c := &client{hub: h, stream: s, id: newID(), by: by, since: time.Now().UnixNano(), index: -1, busy: true}
 	c.by.UserAgent = strings.Clone(by.UserAgent[:min(len(by.UserAgent), maxUserAgent)])
 	up, packed := h.upgrader(r)
 	up.Header = w.Header() // the caller's: request id, rate limit

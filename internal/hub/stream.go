@@ -43,6 +43,10 @@ func (s *Stream) Publish(size int, encode func(dst []byte) ([]byte, error)) erro
 	if s.Idle() {
 		return nil
 	}
+	return s.publish(size, encode)
+}
+
+func (s *Stream) publish(size int, encode func(dst []byte) ([]byte, error)) error {
 	f, err := newFrame(size, encode)
 	if err != nil {
 		return err
@@ -238,7 +242,7 @@ func (s *Stream) add(c *client, limit int) bool {
 	if limit > 0 && len(s.clients) >= limit {
 		return false
 	}
-	c.index = len(s.clients)
+	c.index = int32(len(s.clients)) //nolint:gosec // far fewer clients
 	c.pos.Store(s.log.head)
 	s.clients = append(s.clients, c)
 	s.count.Add(1)

@@ -17,7 +17,7 @@ type wheel struct {
 // wheelEntry is a client's place in the wheel, guarded by wheel.mu.
 type wheelEntry struct {
 	next, prev *client
-	slot       int
+	slot       int32
 	in, gone   bool
 	ping       int64 // Hub.now of the next ping; touched by the ticker only
 }
@@ -40,7 +40,7 @@ func (w *wheel) put(c *client, d time.Duration) {
 	ticks := int((d + w.tick - 1) / w.tick)
 	slot := (w.at + min(max(ticks, 1), len(w.slots)-1)) % len(w.slots)
 	head := w.slots[slot]
-	c.due.next, c.due.prev, c.due.slot, c.due.in = head, nil, slot, true
+	c.due.next, c.due.prev, c.due.slot, c.due.in = head, nil, int32(slot), true //nolint:gosec // below maxSlots
 	if head != nil {
 		head.due.prev = c
 	}
