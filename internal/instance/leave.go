@@ -134,14 +134,14 @@ func (v *supervisor) endLinking() bool {
 
 // tellWhatsApp removes the device from the phone's list, connecting first if
 // need be. It returns a warning if that failed, and an error if the service
-// ended meanwhile: then the login is kept.
+// drains meanwhile: then the login is kept.
 func (v *supervisor) tellWhatsApp() (warning string, err error) {
 	ctx, cancel := context.WithTimeout(v.svc.base, leaveLimit)
 	defer cancel()
 	switch online := v.comeOnline(ctx); {
 	case !v.linked():
 		return "", nil // WhatsApp had forgotten the device already
-	case !online && v.stopping():
+	case !online && v.draining():
 		return "", fault.ShuttingDown()
 	case !online:
 		return warnStillListed, nil
@@ -158,8 +158,8 @@ func (v *supervisor) tellWhatsApp() (warning string, err error) {
 func (v *supervisor) comeOnline(ctx context.Context) bool {
 	v.resume()
 	v.takeReports()
-	for (v.phase == opening || v.phase == paired) && ctx.Err() == nil && !v.stopping() {
-		v.sleep(ctx.Done())
+	for (v.phase == opening || v.phase == paired) && ctx.Err() == nil && !v.draining() {
+		v.sleep(ctx.Done(), v.svc.draining)
 		v.takeReports()
 	}
 	return v.phase == online

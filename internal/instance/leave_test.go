@@ -240,24 +240,56 @@ func TestStopEndsAWaitingConnectAndKeepsTheLogin(t *testing.T) {
 	})
 }
 
-func TestStopDuringALogoutKeepsTheLogin(t *testing.T) {
+// cli.md: SIGTERM stops cleanly within 15 s: nobody waits a minute for a code.
+func TestDrainEndsAWaitingConnectAndKeepsConnections(t *testing.T) {
 	within(t, linked(), instance.Options{}, nil, func(w *world) {
-		w.say(instance.Signal{Kind: instance.SignalStreamReplaced})
+		other, err := w.svc.Create(w.Context(), "acme", nil, instance.New{Name: "other"})
+		if err != nil {
+			t.Fatal(err)
+		}
 		w.engine.script(nothing)
 		done := make(chan error, 1)
 		go func() {
-			_, err := w.svc.Logout(w.Context(), w.in)
+			_, err := w.svc.Connect(w.Context(), other, instance.ConnectRequest{})
 			done <- err
 		}()
 		synctest.Wait()
-		if err := w.svc.Stop(w.Context()); err != nil {
-			t.Error(err)
-		}
+		w.svc.Drain()
+		w.svc.Drain()
 		wantFault(t, <-done, fault.Unavailable, "Server is shutting down")
-		if !w.stored("id-1").Login.Linked() {
-			t.Error("the login is gone")
+		if _, ok := w.svc.Client("id-1"); !ok {
+			t.Error("Drain disconnected a client")
 		}
 	})
+}
+
+func TestStopOrDrainDuringALogoutKeepsTheLogin(t *testing.T) {
+	ends := map[string]func(w *world) error{
+		"stop":  func(w *world) error { return w.svc.Stop(w.Context()) },
+		"drain": func(w *world) error { w.svc.Drain(); return nil },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			within(t, linked(), instance.Options{}, nil, func(w *world) {
+				w.say(instance.Signal{Kind: instance.SignalStreamReplaced})
+				w.engine.script(nothing)
+				done := make(chan error, 1)
+				go func() {
+					_, err := w.svc.Logout(w.Context(), w.in)
+					done <- err
+				}()
+				synctest.Wait()
+				start := time.Now()
+				if err := end(w); err != nil {
+					t.Error(err)
+				}
+				wantFault(t, <-done, fault.Unavailable, "Server is shutting down")
+				if !w.stored("id-1").Login.Linked() || time.Since(start) != 0 {
+					t.Errorf("login %+v after %v", w.stored("id-1").Login, time.Since(start))
+				}
+			})
+		})
+	}
 }
 
 // Connect, logout, reconnect and delete of one instance at once, in real time:

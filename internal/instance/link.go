@@ -108,6 +108,8 @@ func (v *supervisor) await(ctx context.Context, history int) outcome {
 		return got
 	case <-ctx.Done():
 		return outcome{err: ctx.Err()}
+	case <-v.svc.draining:
+		return outcome{err: fault.ShuttingDown()}
 	}
 }
 

@@ -52,6 +52,7 @@ type Service struct {
 	observer  Observer
 	opts      Options
 	log       *slog.Logger
+	drain     sync.Once
 
 	// mu guards what follows; it is never held over I/O.
 	mu          sync.RWMutex
@@ -59,6 +60,7 @@ type Service struct {
 	life        stage
 	base        context.Context    // of all I/O that no caller waits for
 	abort       context.CancelFunc // ends base
+	draining    chan struct{}      // closed when Drain or Stop begins
 	stopping    chan struct{}      // closed when Stop begins
 	tasks       sync.WaitGroup     // supervisors and the staggered start
 }
@@ -88,6 +90,7 @@ func NewService(store Store, engine Engine, publisher Publisher, observer Observ
 		store: store, engine: engine, publisher: publisher, observer: observer,
 		opts: opts, log: opts.Logger,
 		supervisors: make(map[string]*supervisor),
+		draining:    make(chan struct{}),
 		stopping:    make(chan struct{}),
 	}
 }
@@ -172,9 +175,17 @@ func (s *Service) resumeAll(linked []*supervisor) {
 	}
 }
 
+// Drain ends the calls of Connect that wait for a code and lets no new ones
+// wait; the clients stay connected until Stop. Call it before the server that
+// waits for its requests is stopped.
+func (s *Service) Drain() {
+	s.drain.Do(func() { close(s.draining) })
+}
+
 // Stop disconnects every client without logging out and waits for them, no
 // longer than ctx allows.
 func (s *Service) Stop(ctx context.Context) error {
+	s.Drain()
 	if !s.end() {
 		return nil
 	}

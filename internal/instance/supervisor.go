@@ -173,14 +173,17 @@ func (v *supervisor) run() {
 		case v.retire():
 			return
 		default:
-			v.sleep(nil)
+			v.sleep(nil, nil)
 		}
 	}
 }
 
-func (v *supervisor) stopping() bool {
+func (v *supervisor) stopping() bool { return closed(v.svc.stopping) }
+func (v *supervisor) draining() bool { return closed(v.svc.draining) }
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-v.svc.stopping:
+	case <-c:
 		return true
 	default:
 		return false
@@ -227,8 +230,9 @@ func (v *supervisor) retire() bool {
 	return true
 }
 
-// sleep waits for the inbox, the next alarm, the end of the service, or limit.
-func (v *supervisor) sleep(limit <-chan struct{}) {
+// sleep waits for the inbox, the next alarm, the end of the service, or one of
+// the given channels.
+func (v *supervisor) sleep(limit, drain <-chan struct{}) {
 	which, at := v.nextAlarm()
 	var ring <-chan time.Time
 	if !at.IsZero() {
@@ -240,6 +244,7 @@ func (v *supervisor) sleep(limit <-chan struct{}) {
 	case <-v.wake:
 	case <-v.svc.stopping:
 	case <-limit:
+	case <-drain:
 	case <-ring:
 		// What was reported before the alarm counts first.
 		v.takeReports()

@@ -15,6 +15,9 @@ const (
 	sendLimit = 75 * time.Second
 	// previewLimit bounds what a link preview may delay a message.
 	previewLimit = 10 * time.Second
+	// drainGrace is how long the sends that run may go on once the service
+	// drains; most take less than one second, unless they show typing.
+	drainGrace = 5 * time.Second
 )
 
 // Service validates, paces and sends.
@@ -26,10 +29,13 @@ type Service struct {
 	pace       *pacers
 	numbers    *numberCache
 
-	// mu guards stopped, and with it that no send begins once Stop waits.
+	// mu guards what follows, and with it that no send begins once Stop waits.
 	mu       sync.Mutex
 	stopped  bool
 	stopping chan struct{}
+	cut      *time.Timer // ends the sends that outlast the grace
+	running  map[uint64]context.CancelFunc
+	next     uint64 // key of running
 	sends    sync.WaitGroup
 }
 
@@ -44,6 +50,7 @@ func NewService(store Store, transports Transports, previews Previewer, opts Opt
 		pace:     newPacers(opts.Rate, opts.Burst),
 		numbers:  newNumberCache(cacheSize),
 		stopping: make(chan struct{}),
+		running:  make(map[uint64]context.CancelFunc),
 	}
 }
 
@@ -110,8 +117,11 @@ func (s *Service) send(ctx context.Context, wire Transport, m Outgoing) (Sent, e
 	go func() {
 		defer s.sends.Done()
 		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.TypingTime+sendLimit)
-		defer cancel()
+		defer s.track(cancel)()
 		sent, err := wire.Send(free, m)
+		if err != nil && errors.Is(free.Err(), context.Canceled) {
+			err = fault.ShuttingDown()
+		}
 		done <- result{sent, err}
 	}()
 	select {
@@ -119,6 +129,22 @@ func (s *Service) send(ctx context.Context, wire Transport, m Outgoing) (Sent, e
 		return r.sent, r.err
 	case <-ctx.Done():
 		return Sent{}, context.Cause(ctx)
+	}
+}
+
+// track lets the end of the grace cancel a send; the result is called when the
+// send is over.
+func (s *Service) track(cancel context.CancelFunc) (over func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := s.next
+	s.next++
+	s.running[key] = cancel
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.running, key)
+		cancel()
 	}
 }
 
@@ -150,15 +176,31 @@ func answer(m Outgoing, sent Sent) Answer {
 	return a
 }
 
-// Stop turns away what waits for its turn and waits for the sends that are
-// still running. It may be called more than once.
-func (s *Service) Stop(ctx context.Context) error {
+// Drain turns away new sends and those that wait for their turn, and ends those
+// that run if they take much longer. It returns at once; Stop waits. Call it
+// before the server that waits for its requests is stopped.
+func (s *Service) Drain() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.stopped {
 		s.stopped = true
 		close(s.stopping)
+		s.cut = time.AfterFunc(drainGrace, s.cutOff)
 	}
-	s.mu.Unlock()
+}
+
+func (s *Service) cutOff() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, cancel := range s.running {
+		cancel()
+	}
+}
+
+// Stop drains and waits for the sends that are still running. It may be called
+// more than once.
+func (s *Service) Stop(ctx context.Context) error {
+	s.Drain()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -166,6 +208,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
+		s.cut.Stop()
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

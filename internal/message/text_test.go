@@ -353,7 +353,7 @@ func TestACallerThatHangsUpDoesNotStopASend(t *testing.T) {
 		arrived := false
 		w.send = func(ctx context.Context, m message.Outgoing) (message.Sent, error) {
 			select {
-			case <-time.After(10 * time.Second):
+			case <-time.After(4 * time.Second):
 				arrived = true
 				return message.Sent{ID: m.ID}, nil
 			case <-ctx.Done():
@@ -369,11 +369,39 @@ func TestACallerThatHangsUpDoesNotStopASend(t *testing.T) {
 		if err := s.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if !arrived || time.Since(start) != 10*time.Second {
+		if !arrived || time.Since(start) != 4*time.Second {
 			t.Errorf("arrived: %v; Stop returned after %v", arrived, time.Since(start))
 		}
 		_, err := s.SendText(t.Context(), instance, text(ana))
 		wantFault(t, err, fault.Unavailable, "Server is shutting down")
+	})
+}
+
+// cli.md: SIGTERM stops cleanly within 15 s, also when a message shows typing
+// for longer.
+func TestDrainEndsASendThatTakesLong(t *testing.T) {
+	within(t, message.Options{}, func(t *testing.T, w *wire, s *message.Service) {
+		w.send = func(ctx context.Context, m message.Outgoing) (message.Sent, error) {
+			select {
+			case <-time.After(m.TypingTime):
+				return message.Sent{ID: m.ID}, nil
+			case <-ctx.Done():
+				return message.Sent{}, ctx.Err()
+			}
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := s.SendText(t.Context(), instance, message.Text{Number: ana, Message: "x", Delay: 30})
+			done <- err
+		}()
+		synctest.Wait()
+		start := time.Now()
+		s.Drain()
+		s.Drain()
+		wantFault(t, <-done, fault.Unavailable, "Server is shutting down")
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("took %v", took)
+		}
 	})
 }
 
