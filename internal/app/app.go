@@ -47,6 +47,9 @@ func Start(ctx context.Context, cfg Config) (*App, error) {
 // clients disconnected but not logged out, the database last.
 func (a *App) Stop(ctx context.Context) error {
 	a.parts.health.drain()
+	// Requests that wait for a code or for their turn would hold up the server.
+	a.parts.instances.Drain()
+	a.parts.messages.Drain()
 	return a.stack.Stop(ctx)
 }
 
