@@ -339,14 +339,16 @@ func TestDocument(t *testing.T) {
 	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "1.2.3" {
 		t.Errorf("openapi %s, version %s", doc.OpenAPI, doc.Info.Version)
 	}
+	known := map[string]bool{"GET /metrics": true}
 	for _, r := range routes() {
-		if !strings.HasPrefix(r.path, "/api/") && r.path != "/ws/" {
+		if r.path == "/docs" || r.path == "/openapi.json" {
 			continue
 		}
 		path := r.path
 		if r.scoped() {
 			path += "{instance}"
 		}
+		known[r.method+" "+path] = true
 		op, ok := doc.Paths[path][strings.ToLower(r.method)]
 		if !ok {
 			t.Errorf("%s %s is not in the document", r.method, path)
@@ -357,6 +359,13 @@ func TestDocument(t *testing.T) {
 		for status := range op.Responses {
 			if status == "422" {
 				t.Errorf("%s %s names 422", r.method, path)
+			}
+		}
+	}
+	for path, methods := range doc.Paths {
+		for method := range methods {
+			if name := strings.ToUpper(method) + " " + path; !known[name] {
+				t.Errorf("%s is in the document, but not in the table of routes", name)
 			}
 		}
 	}

@@ -227,6 +227,24 @@ func TestTrustedProxies(t *testing.T) {
 	}
 }
 
+// TestRateLimitBehindProxies: callers behind a trusted proxy have buckets of
+// their own; a caller cannot give itself a new one with the header.
+func TestRateLimitBehindProxies(t *testing.T) {
+	one := 1
+	for _, tt := range []struct {
+		trusted []netip.Prefix
+		second  int // status of the first request that claims another address
+	}{
+		{[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, 401},
+		{nil, 429},
+	} {
+		h := newWorld().api(t, httpapi.Options{RateLimits: httpapi.Limits{Address: &one}, TrustedProxies: tt.trusted})
+		spend(t, h, 1, 401, "GET", "/api/account", "", "X-Forwarded-For: 203.0.113.7")
+		spend(t, h, 1, 429, "GET", "/api/account", "", "X-Forwarded-For: 203.0.113.7")
+		spend(t, h, 1, tt.second, "GET", "/api/account", "", "X-Forwarded-For: 203.0.113.8")
+	}
+}
+
 // TestRateLimitMemoryIsBounded floods the limiter with addresses and looks for
 // the first one's window: it must have been forgotten.
 func TestRateLimitMemoryIsBounded(t *testing.T) {

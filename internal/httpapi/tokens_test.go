@@ -119,6 +119,8 @@ func TestMatrix(t *testing.T) {
 			want("", salesToken, 401, invalidToken)
 			want("", acmeToken, 400, nameRequired)
 			want("a%2Fb", acmeToken, 404, noSuchInst)
+			want("%2e%2e", acmeToken, 404, noSuchInst)
+			want("%73ales", acmeToken, r.status, "")
 			want("-leading", acmeToken, 404, noSuchInst)
 			want(strings.Repeat("n", 101), acmeToken, 404, noSuchInst)
 			want("sales/more", acmeToken, 404, `{"success":false,"error":{"message":"Not found"}}`)
