@@ -96,6 +96,11 @@ func (s *sandbox) readLoad(f *form) wasim.Load {
 	}
 	f.require("from", len(load.From) > 0)
 	f.require("to", len(load.To) > 0)
+	for i, from := range load.From {
+		if _, known := s.network.FindPhone(from); isNumber(from) && !known {
+			f.wrong(fmt.Sprintf("from[%d]", i), unknownPhone)
+		}
+	}
 	for i, to := range load.To {
 		if to != "" && !isChat(to) {
 			f.wrong(fmt.Sprintf("to[%d]", i), "must be a number of 7 to 15 digits or a group's address")
