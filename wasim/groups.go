@@ -281,6 +281,14 @@ func (s *Server) routeOfGroup(group types.JID, sender *account) (r groupRoute, c
 	return r, 0
 }
 
+// groupError is what the code of routeOfGroup means to a person.
+func groupError(group types.JID, code int) error {
+	if code == 403 {
+		return fmt.Errorf("group %s: %w", group, ErrForbidden)
+	}
+	return fmt.Errorf("group %s: %w", group, ErrNotFound)
+}
+
 // bump raises the version of the participants and returns the attributes that say so. The caller holds g.mu.
 func (g *Group) bump() Attrs {
 	previous := strconv.FormatUint(g.state.version, 10)

@@ -329,8 +329,11 @@ func TestGroupForbids(t *testing.T) {
 	if err := p.group.Update(ctx, p.owner, wasim.GroupChange{Announce: ptr(true)}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.bot.Send(ctx, p.group.JID(), wasim.Message{Text: "may not"}); err == nil {
-		t.Error("a member wrote into a group of announcements")
+	if _, err := p.bot.Send(ctx, p.group.JID(), wasim.Message{Text: "may not"}); !errors.Is(err, wasim.ErrForbidden) {
+		t.Errorf("a member wrote into a group of announcements: %v", err)
+	}
+	if err := p.bot.Presence(ctx, "120363000000999999@g.us", "typing"); !errors.Is(err, wasim.ErrNotFound) {
+		t.Errorf("typing in no group: %v", err)
 	}
 }
 

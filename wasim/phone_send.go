@@ -155,7 +155,7 @@ func (a *account) everyDevice(except uint16) []origin {
 func (p *Phone) encryptForGroup(ctx context.Context, group types.JID, content *waE2E.Message) ([]Node, error) {
 	route, code := p.server().routeOfGroup(group, p.account)
 	if code != 0 {
-		return nil, fmt.Errorf("group %s: %w", group, ErrNotFound)
+		return nil, groupError(group, code)
 	}
 	devices := map[types.JID]origin{}
 	for _, member := range route.members {

@@ -90,7 +90,7 @@ func (s *Server) showTyping(from origin, chat types.JID, sign Node) error {
 	if chat.Server == types.GroupServer {
 		route, code := s.routeOfGroup(chat, from.account)
 		if code != 0 {
-			return fmt.Errorf("group %s: %w", chat, ErrNotFound)
+			return groupError(chat, code)
 		}
 		attrs := Attrs{"from": chat, "participant": from.account.pn}
 		if route.lid {
