@@ -31,6 +31,10 @@ func (r *frameReader) fill(n int) error {
 		if err != nil {
 			return err
 		}
+		if len(r.buffer) == 0 {
+			r.buffer = more
+			continue
+		}
 		r.buffer = append(r.buffer, more...)
 	}
 	return nil
