@@ -126,8 +126,8 @@ func TestPreviewPicture(t *testing.T) {
 func near(a, b color.Color) bool {
 	ar, ag, ab, _ := a.RGBA()
 	br, bg, bb, _ := b.RGBA()
-	close := func(x, y uint32) bool { return max(x, y)-min(x, y) < 0x0800 }
-	return close(ar, br) && close(ag, bg) && close(ab, bb)
+	alike := func(x, y uint32) bool { return max(x, y)-min(x, y) < 0x0800 }
+	return alike(ar, br) && alike(ag, bg) && alike(ab, bb)
 }
 
 func plain(w, h int, c color.NRGBA) image.Image {

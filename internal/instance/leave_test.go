@@ -191,8 +191,8 @@ func TestDeleteAllAndAnyLinked(t *testing.T) {
 		if _, err := w.svc.Create(w.Context(), "acme", nil, instance.New{Name: "other"}); err != nil {
 			t.Fatal(err)
 		}
-		if any, err := w.svc.AnyLinked(w.Context(), "acme"); !any || err != nil {
-			t.Errorf("AnyLinked = %v, %v", any, err)
+		if yes, err := w.svc.AnyLinked(w.Context(), "acme"); !yes || err != nil {
+			t.Errorf("AnyLinked = %v, %v", yes, err)
 		}
 		if err := w.svc.DeleteAll(w.Context(), "acme"); err != nil {
 			t.Fatal(err)
@@ -200,8 +200,8 @@ func TestDeleteAllAndAnyLinked(t *testing.T) {
 		if left, _ := w.svc.List(w.Context(), "acme", nil); len(left) != 0 {
 			t.Errorf("left: %+v", left)
 		}
-		if any, err := w.svc.AnyLinked(w.Context(), "acme"); any || err != nil {
-			t.Errorf("AnyLinked = %v, %v", any, err)
+		if yes, err := w.svc.AnyLinked(w.Context(), "acme"); yes || err != nil {
+			t.Errorf("AnyLinked = %v, %v", yes, err)
 		}
 	})
 }
