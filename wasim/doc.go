@@ -50,5 +50,5 @@
 //
 // Locks are small, guard the fields below them, and are never held over input or output. Order, outermost first:
 // Phone.crypto; pairingTable.mu, pairing.mu; account.mu; outbox.mu, preKeyShelf.mu, signalStore.mu, chatLog.mu,
-// inbox.mu; sendQueue.mu. Adding to a send queue never blocks, so a client that stops reading stops nobody.
+// inbox.mu; faults.mu, sendQueue.mu. Adding to a send queue never blocks, so a client that stops reading stops nobody.
 package wasim

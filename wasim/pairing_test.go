@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
 	"github.com/chasqui/chasqui/wasim"
@@ -282,5 +283,23 @@ func TestDeviceListsStayTrue(t *testing.T) {
 	devices, err := c.GetUserDevices(t.Context(), []jidType{jid(t, other.JID())})
 	if err != nil || len(devices) != 1 {
 		t.Errorf("devices %v, %v", devices, err)
+	}
+}
+
+func TestOnlyThoseWhoAskedHearOfDevices(t *testing.T) {
+	server := wasim.Start(t)
+	asked, stranger, other := server.Phone("5511999990001"), server.Phone("5511999990002"), server.Phone("5511999990003")
+	c, idle := linked(t, server, asked), linked(t, server, stranger)
+	c.say(jid(t, other.JID()), "hello")
+	c.receipt(types.ReceiptTypeDelivered)
+	eventually(t, "everything is acknowledged", func() bool { return wasim.Waiting(asked) == 0 })
+	c.Disconnect()
+	idle.Disconnect()
+	linked(t, server, other)
+	if n := wasim.Waiting(asked); n != 2 {
+		t.Errorf("%d notifications for who asked, want one for the number and one for the hidden identity", n)
+	}
+	if n := wasim.Waiting(stranger); n != 0 {
+		t.Errorf("%d notifications for who did not ask", n)
 	}
 }
