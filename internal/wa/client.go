@@ -190,7 +190,7 @@ func (c *client) claimLine(hangUp context.CancelFunc) bool {
 		c.hangUp()
 	}
 	c.hangUp = hangUp
-	c.trouble.refusing = false
+	c.trouble.refusing, c.trouble.reason = false, ""
 	c.pairing = nil
 	if c.wm.Store.ID == nil {
 		c.pairing = make(chan struct{})
@@ -216,7 +216,7 @@ func (c *client) relogin(ctx context.Context) {
 	c.dialing.Lock()
 	c.wm.Disconnect()
 	c.dialing.Unlock()
-	if err := c.dial(ctx); err != nil && ctx.Err() == nil {
+	if err := c.dial(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		c.log.Warn("the login after pairing failed", "error", err)
 		c.signal(instance.Signal{Kind: instance.SignalDisconnected, Reason: err.Error()})
 	}

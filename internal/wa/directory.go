@@ -9,6 +9,7 @@ import (
 	"go.mau.fi/whatsmeow/types/events"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/wa/waconv"
 )
 
@@ -170,6 +171,10 @@ func (c *client) fetchGroup(ctx context.Context, chat types.JID) {
 		return
 	}
 	c.learnGroup(info)
+	name := dispatch.NameRecord{JID: chat.String(), Name: info.Name}
+	if err := c.engine.publisher.Publish(ctx, c.spec.ID, dispatch.Item{Names: []dispatch.NameRecord{name}}); err != nil {
+		c.log.Warn("the name of a group could not be stored", "group", chat.String(), "error", err)
+	}
 }
 
 func (c *client) learnGroup(info *types.GroupInfo) {

@@ -3,6 +3,7 @@ package wa
 import (
 	"net/http"
 
+	"go.mau.fi/libsignal/state/record"
 	"go.mau.fi/whatsmeow/proto/waWa6"
 	"go.mau.fi/whatsmeow/types"
 
@@ -32,6 +33,11 @@ func Payload(c instance.Client) *waWa6.ClientPayload { return c.(*client).payloa
 
 // SendFault is what the caller of a send is told.
 func SendFault(err error, m message.Outgoing) error { return sendFault(err, m) }
+
+// OlderSessions lists what is kept of a record beside the current session.
+func OlderSessions(old *record.SessionStructure, current *record.StateStructure) []*record.StateStructure {
+	return olderSessions(old, current)
+}
 
 // LiveRoot is the root of trust of the real WhatsApp.
 var LiveRoot = liveRoot

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
@@ -18,7 +20,10 @@ import (
 // the sessions to writing them back: not while it waits for WhatsApp's
 // acknowledgement, but while it fetches keys for devices without a session.
 // The gate comes before the database: it is never taken inside a transaction.
-type gate struct{ mu sync.Mutex }
+type gate struct {
+	mu    sync.Mutex
+	swept atomic.Int64 // Unix nanoseconds: when sent messages were swept
+}
 
 // pass lets one send through the gate. It belongs to one goroutine.
 type pass struct {
@@ -82,6 +87,19 @@ func (s gatedSessions) MigratePNToLID(ctx context.Context, pn, lid types.JID) er
 type gatedBuffer struct {
 	store.EventBuffer
 	gate *gate
+}
+
+// sweepPause is how often old copies of sent messages are deleted.
+const sweepPause = 12 * time.Hour
+
+// DeleteOldOutgoingEvents runs at the pause that the library means to keep: it
+// forgets to note the time, and would sweep the table at every send.
+func (b gatedBuffer) DeleteOldOutgoingEvents(ctx context.Context) error {
+	now, last := time.Now().UnixNano(), b.gate.swept.Load()
+	if now-last < int64(sweepPause) || !b.gate.swept.CompareAndSwap(last, now) {
+		return nil
+	}
+	return b.EventBuffer.DeleteOldOutgoingEvents(ctx)
 }
 
 func (b gatedBuffer) DoDecryptionTxn(ctx context.Context, decrypt func(context.Context) error) error {

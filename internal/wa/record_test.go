@@ -79,6 +79,20 @@ func TestFailingPublisherLeavesMessagesUnacknowledged(t *testing.T) {
 	}
 }
 
+func TestMessagesKeepTheirOrder(t *testing.T) {
+	r := newRig(t)
+	own, ana := r.net.Phone(ownNumber), r.net.Phone(anaNumber)
+	r.link(own, instance.Settings{})
+	var ids []string
+	for i := range 300 {
+		ids = append(ids, r.send(ana, ownNumber, wasim.Message{Text: fmt.Sprint(i)}))
+	}
+	r.events.message(t, ids[len(ids)-1])
+	if got := messageOrder(r.events.all()); fmt.Sprint(got) != fmt.Sprint(ids) {
+		t.Errorf("recorded %d messages in another order than the %d sent", len(got), len(ids))
+	}
+}
+
 func messageOrder(items []dispatch.Item) []string {
 	var ids []string
 	for _, i := range items {

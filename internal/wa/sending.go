@@ -1,6 +1,7 @@
 package wa
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -29,8 +30,8 @@ func (c *client) Send(ctx context.Context, m message.Outgoing) (message.Sent, er
 		return message.Sent{}, fault.NotConnected()
 	}
 	defer c.work.Done()
-	to, err := types.ParseJID(m.To.JID)
-	if err != nil {
+	to, err := types.ParseJID(cmp.Or(m.To.JID, m.To.LID))
+	if err != nil || to.User == "" {
 		return message.Sent{}, fault.New(fault.Invalid, "Invalid number")
 	}
 	if err := c.showTyping(ctx, to, m.TypingTime); err != nil {

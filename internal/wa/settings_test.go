@@ -1,6 +1,7 @@
 package wa_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -17,10 +18,16 @@ import (
 )
 
 func TestAutoRejectCallsTellsAnAutomaticRejectionAndWrites(t *testing.T) {
+	for _, lid := range []bool{false, true} {
+		t.Run(fmt.Sprintf("lid %t", lid), func(t *testing.T) { testAutoReject(t, lid) })
+	}
+}
+
+func testAutoReject(t *testing.T, lid bool) {
 	r := newRig(t)
 	own, ana := r.net.Phone(ownNumber), r.net.Phone(anaNumber)
 	r.link(own, instance.Settings{AutoRejectCalls: true, CallRejectMessage: "please write"})
-	id, err := ana.Call(r.ctx(), ownNumber, wasim.CallAction{Action: "offer", Video: true})
+	id, err := ana.Call(r.ctx(), ownNumber, wasim.CallAction{Action: "offer", Video: true, LID: lid})
 	if err != nil {
 		t.Fatal(err)
 	}

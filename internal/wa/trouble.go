@@ -54,7 +54,7 @@ func (c *client) troubled(cause error) {
 	c.log.Error("an event could not be recorded; reconnecting so that WhatsApp repeats it",
 		"error", cause, "pause", pause)
 	c.spawn(func(context.Context) {
-		if c.pause(pause) {
+		if c.pause(pause) && c.refusing() { // else it was connected anew meanwhile
 			c.reset("recording_failed")
 		}
 	})
