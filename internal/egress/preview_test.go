@@ -2,6 +2,7 @@ package egress_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"image"
 	"image/color"
 	"image/gif"
@@ -85,7 +86,7 @@ func TestPreviewPicture(t *testing.T) {
 		"GIF":             {gifOf(t, 40, 30), 40, 30, color.NRGBA{A: 0xff}},
 		"transparent":     {pngOf(t, 300, 300, color.NRGBA{}), 192, 192, color.NRGBA{0xff, 0xff, 0xff, 0xff}},
 		"one line":        {pngOf(t, 4000, 1, blue), 192, 1, blue},
-		"too many pixels": {pngOf(t, 9000, 1000, blue), 0, 0, blue},
+		"too many pixels": {claiming(gifOf(t, 1, 1), 0xffff), 0, 0, blue},
 		"not a picture":   {[]byte("GIF89a nonsense"), 0, 0, blue},
 	}
 	for name, tt := range tests {
@@ -154,6 +155,13 @@ func jpegOf(t *testing.T, w, h int, c color.NRGBA) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// claiming changes the size in the head of a GIF (GIF89a, section 18).
+func claiming(gif []byte, side uint16) []byte {
+	binary.LittleEndian.PutUint16(gif[6:], side)
+	binary.LittleEndian.PutUint16(gif[8:], side)
+	return gif
 }
 
 func gifOf(t *testing.T, w, h int) []byte {

@@ -460,6 +460,42 @@ func TestClientIsGivenOnlyWhileConnected(t *testing.T) {
 	})
 }
 
+func TestStartFailsWhenAnInstanceCannotBeOpened(t *testing.T) {
+	m, e := newMemory(linked()), &engine{}
+	svc := instance.NewService(m, e, m, refusing{m}, instance.Options{})
+	if err := svc.Start(t.Context()); err == nil {
+		t.Error("Start succeeded")
+	}
+	if err := svc.Start(t.Context()); err == nil {
+		t.Error("started twice")
+	}
+	_, err := svc.Connect(t.Context(), linked(), instance.ConnectRequest{})
+	wantFault(t, err, fault.Unavailable, "Server is shutting down")
+	if err := svc.Stop(t.Context()); err != nil || e.dialCount() != 0 {
+		t.Errorf("Stop = %v after %d dials", err, e.dialCount())
+	}
+	_, err = instance.NewService(m, e, m, m, instance.Options{}).Logout(t.Context(), linked())
+	wantFault(t, err, fault.Unavailable, "Server is shutting down")
+}
+
+// refusing is an observer that cannot open an instance.
+type refusing struct{ *memory }
+
+func (refusing) InstanceOpened(context.Context, instance.Instance) error {
+	return errors.New("no stream")
+}
+
+// An instance that the observer cannot open is not created.
+func TestCreateIsUndoneWhenTheObserverRefuses(t *testing.T) {
+	m := newMemory()
+	svc := instance.NewService(m, &engine{}, m, refusing{m}, instance.Options{})
+	_, err := svc.Create(t.Context(), "acme", nil, instance.New{Name: "a"})
+	wantFault(t, err, fault.Internal, "Failed to create instance: internal error")
+	if len(m.byID) != 0 {
+		t.Error("the record is still there")
+	}
+}
+
 func TestStartBringsTheLinkedInstancesBackOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, e := newMemory(), &engine{}

@@ -106,6 +106,7 @@ func (s *Service) Start(ctx context.Context) error {
 	linked, err := s.load(ctx)
 	if err != nil {
 		s.end()
+		s.abort()
 		return fmt.Errorf("load instances: %w", err)
 	}
 	s.mu.Lock()
