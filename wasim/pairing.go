@@ -181,7 +181,8 @@ func parseQR(code string) (scanned, error) {
 }
 
 // ScanQR links the client that shows this QR code as a companion of the phone. It returns the device's address when
-// the client has signed, or an error: ErrCodeExpired, ErrTooManyDevices, the client's refusal, or the context's.
+// the client has signed, or an error: ErrCodeExpired, ErrTooManyDevices, the client's refusal, or the context's. A client
+// that answers after the context has ended is linked all the same.
 func (p *Phone) ScanQR(ctx context.Context, qr string) (deviceJID string, err error) {
 	code, err := parseQR(qr)
 	if err != nil {
