@@ -19,6 +19,8 @@ import (
 	"github.com/chasqui/chasqui/internal/dispatch/dispatchtest"
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/fault"
+	"github.com/chasqui/chasqui/internal/lifecycle"
+	"github.com/chasqui/chasqui/internal/lifecycle/lifecycletest"
 	"github.com/chasqui/chasqui/internal/media"
 )
 
@@ -392,8 +394,9 @@ func TestMediaWait(t *testing.T) {
 	d.want(4, 5, 6)
 	d.files.Finish("seven", []byte("abc"), nil) // it still waits for the first
 	d.files.Finish("one", []byte{1, 2, 3}, nil)
-	d.stop()
+	eventually(t, "all events", func() bool { return len(d.read.sequences()) == 7 })
 	d.want(4, 5, 6, 1, 2, 3, 7)
+	d.stop()
 	first := d.read.got[3]
 	if m := first.Data.Message.Media; m.Base64 != "AQID" || m.Error != "" {
 		t.Errorf("media %+v", m)
@@ -534,4 +537,10 @@ func TestStopEndsTheWaits(t *testing.T) {
 		}
 		d.stop()
 	}
+}
+
+func TestLifecycle(t *testing.T) {
+	lifecycletest.Stress(t, func(t *testing.T) lifecycle.Service {
+		return lifecycle.Funcs{OnStop: open(t, dispatch.Options{}).Stop}
+	})
 }

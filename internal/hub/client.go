@@ -392,7 +392,9 @@ func (c *client) sendIf(mine bool) {
 	}
 	a := c.hub.attempt()
 	defer c.hub.release(a)
-	c.pump(a)
+	if c.pump(a) {
+		c.stream.trimmed() // the flusher may have passed it by in the meantime
+	}
 }
 
 // hangUp ends the connection once both close frames have gone their way. A

@@ -69,16 +69,14 @@ func TestJoiningWhileEventsFlow(t *testing.T) {
 	stop := make(chan struct{})
 	var publisher sync.WaitGroup
 	publisher.Go(func() {
+		pace := time.NewTicker(100 * time.Microsecond)
+		defer pace.Stop()
 		for i := 0; ; i++ {
 			select {
 			case <-stop:
 				return
-			default:
+			case <-pace.C:
 				p.publish(fmt.Sprint(i))
-				if i%64 == 0 {
-					for p.pending() > hub.Window/2 {
-					}
-				}
 			}
 		}
 	})
@@ -342,6 +340,51 @@ func TestStopDoesNotWaitForClients(t *testing.T) {
 	}
 	if n := p.hub.Stats().Clients; n != 0 {
 		t.Errorf("%d clients after Stop", n)
+	}
+}
+
+// Stop while clients come, go and are written to: it returns, everything it
+// leaves is closed, and whoever comes later is refused.
+func TestStopUnderLoad(t *testing.T) {
+	for range 10 {
+		p := open(t, hub.Options{CloseWait: 50 * time.Millisecond})
+		url := strings.Replace(p.srv.URL, "http", "ws", 1) + "/" + sales
+		var load sync.WaitGroup
+		for range 8 {
+			load.Go(func() {
+				for {
+					conn, _, _, err := ws.Dialer{Timeout: patience}.Dial(context.Background(), url)
+					if err != nil {
+						return // refused: the hub has stopped
+					}
+					p.publish("event")
+					_ = conn.Close()
+				}
+			})
+		}
+		eventually(t, "events", func() bool { return p.hub.Stats().Frames > 20 })
+		if err := p.hub.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		load.Wait()
+		if n := p.hub.Stats().Clients; n != 0 {
+			t.Errorf("%d clients after Stop", n)
+		}
+		if _, _, _, err := (ws.Dialer{}).Dial(t.Context(), url); err != ws.StatusError(503) {
+			t.Errorf("a stopped hub answers %v, want 503", err)
+		}
+	}
+}
+
+// Section 4, several tokens: account and instance tokens on one instance.
+func TestMixedTokens(t *testing.T) {
+	p := open(t, hub.Options{})
+	a, b := p.dial("type=account"), p.dial("type=instance")
+	p.alive(a)
+	b.want("alive")
+	list := p.hub.Clients(sales)
+	if len(list) != 2 || list[0].TokenType != "account" || list[1].TokenType != "instance" {
+		t.Errorf("%+v", list)
 	}
 }
 

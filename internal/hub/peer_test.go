@@ -3,6 +3,7 @@ package hub_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -59,7 +60,7 @@ func (p *place) closeWith(t testing.TB) {
 func (p *place) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	err := p.hub.Serve(w, r, strings.TrimPrefix(r.URL.Path, "/"), hub.Owner{
-		AccountID: q.Get("account"), TokenType: "instance", TokenID: q.Get("token"),
+		AccountID: q.Get("account"), TokenType: cmp.Or(q.Get("type"), "instance"), TokenID: q.Get("token"),
 		RemoteAddress: r.RemoteAddr, UserAgent: r.UserAgent(),
 	})
 	var f *fault.Error

@@ -23,12 +23,13 @@ type Stream struct {
 	// done is the number of frames that the flusher has taken: a client that
 	// has passed them all is in step.
 	done atomic.Uint64
+	// behind says that somebody may need frames before floor.
+	behind atomic.Bool
 
 	mu       sync.Mutex // guards the rest
 	log      frameLog
 	clients  []*client
 	flushing bool
-	behind   bool   // somebody may need frames before floor
 	floor    uint64 // frames before it are kept for laggards only
 	held     int64  // bytes of those, as counted in Hub.lag
 }
@@ -155,7 +156,8 @@ func (s *Stream) letGo() {
 	s.log.trim(s.log.head)
 	s.log.slots = nil
 	s.done.Store(s.log.head)
-	s.floor, s.behind = s.log.head, false
+	s.floor = s.log.head
+	s.behind.Store(false)
 	s.account()
 }
 
@@ -163,14 +165,19 @@ func (s *Stream) letGo() {
 func (s *Stream) settle(b *batch, left bool) {
 	s.mu.Lock()
 	s.floor = b.to
-	s.behind = s.behind || left
+	if left {
+		s.behind.Store(true)
+	}
 	s.trim()
 	s.mu.Unlock()
 	s.hub.relieve()
 }
 
-// trimmed lets frames go after a laggard has moved on.
+// trimmed lets frames go after a client that was left behind has moved on.
 func (s *Stream) trimmed() {
+	if !s.behind.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.trim()
@@ -179,11 +186,11 @@ func (s *Stream) trimmed() {
 // trim lets go of what no client needs. Stream.mu is held.
 func (s *Stream) trim() {
 	keep := s.floor
-	if s.behind {
+	if s.behind.Load() {
 		for _, c := range s.clients {
 			keep = min(keep, c.pos.Load())
 		}
-		s.behind = keep < s.floor
+		s.behind.Store(keep < s.floor)
 	}
 	s.log.trim(keep)
 	s.account()
