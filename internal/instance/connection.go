@@ -109,8 +109,8 @@ func (v *supervisor) drop() {
 	}
 	v.phase = idle
 	v.due = [alarms]time.Time{}
-	v.codes, v.silent = nil, false
-	v.setOffer(offer{})
+	v.silent = false
+	v.withdrawCodes()
 	v.dialed.stop()
 	if v.client != nil {
 		v.client.Disconnect()

@@ -169,13 +169,18 @@ func (v *supervisor) showCode(good time.Duration) {
 	v.answerWaiters(outcome{offer: v.offer, client: v.client})
 }
 
+func (v *supervisor) withdrawCodes() {
+	v.codes = nil
+	v.setOffer(offer{})
+}
+
 // onPaired keeps the new login. WhatsApp restarts the connection by itself; a
 // pairing that was reported late is resumed.
 func (v *supervisor) onPaired(sig Signal) {
 	inTime := v.phase == linking || v.phase == opening
 	v.disarm(alarmOpen, alarmCode)
-	v.setOffer(offer{})
-	v.codes, v.resumed = nil, true
+	v.withdrawCodes()
+	v.resumed = true
 	v.saveLogin(mergeLogin(Login{}, sig.Login))
 	v.phoneSeen(time.Now())
 	v.emit(event.State{State: "pair_success"})

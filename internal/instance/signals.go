@@ -106,6 +106,7 @@ func (v *supervisor) onConnected(sig Signal) {
 		return
 	}
 	v.phase, v.resumed = online, true
+	v.withdrawCodes()
 	v.disarm(alarmDial, alarmOpen, alarmCode, alarmRestart)
 	v.arm(alarmHealthy, healthyAfter)
 	v.setState(Connected)
