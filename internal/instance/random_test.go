@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,9 +23,14 @@ func TestRandomLives(t *testing.T) {
 			if r.IntN(2) == 0 {
 				in = linked()
 			}
+			var mu sync.Mutex // guards moods, which dials share
+			moods := rand.New(rand.NewPCG(seed, 2))
 			moody := func(e *engine) {
 				e.connect = func(ctx context.Context, c *client) error {
-					switch r.IntN(4) {
+					mu.Lock()
+					mood := moods.IntN(4)
+					mu.Unlock()
+					switch mood {
 					case 0:
 						return errors.New("refused")
 					case 1:
