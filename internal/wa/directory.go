@@ -2,6 +2,7 @@ package wa
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
@@ -42,6 +43,9 @@ func (d directory) Alternate(j types.JID) types.JID {
 // Name implements waconv.Directory: the name saved on the phone, else a
 // business's, else what they call themselves, else what was stored earlier.
 func (d directory) Name(j types.JID) string {
+	if pn, lid := d.Self(); j == pn || j == lid {
+		return d.c.wm.Store.PushName
+	}
 	if d.c.wm.Store.Contacts != nil && j.Server != types.NewsletterServer {
 		contact, err := d.c.wm.Store.Contacts.GetContact(d.c.life, j)
 		if err != nil {
@@ -179,6 +183,13 @@ func (c *client) fetchGroup(ctx context.Context, chat types.JID) {
 
 func (c *client) learnGroup(info *types.GroupInfo) {
 	c.keepGroup(info.JID, waconv.Group{Name: info.Name, Announcements: info.IsDefaultSubGroup})
+}
+
+// forgetNameless lets groups whose name could not be read be asked for again.
+func (c *client) forgetNameless() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.groups, func(_ types.JID, g waconv.Group) bool { return g.Name == "" })
 }
 
 func (c *client) keepGroup(chat types.JID, g waconv.Group) {

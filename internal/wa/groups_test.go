@@ -1,6 +1,7 @@
 package wa_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/chasqui/chasqui/internal/dispatch"
@@ -99,4 +100,28 @@ func TestOneGroupMessageIsOneEvent(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%d unsupported events", n)
 	}
+}
+
+type names map[string]string
+
+func (n names) Name(_ context.Context, _, jid string) (string, error) { return n[jid], nil }
+
+// A stored name is told at once; the group is asked for beside the event.
+func TestStoredNamesAreUsed(t *testing.T) {
+	stored := names{}
+	r := newRig(t, func(o *wa.Options) { o.Names = stored })
+	own, ana := r.net.Phone(ownNumber), r.net.Phone(anaNumber)
+	g, err := r.net.CreateGroup("Dev team", ana, own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored[g.JID()] = "Old name"
+	r.link(own, instance.Settings{})
+	id := r.send(ana, g.JID(), wasim.Message{Text: "first"})
+	if m := r.events.message(t, id); m.Body.Chat.Name != "Old name" && m.Body.Chat.Name != "Dev team" {
+		t.Errorf("chat = %+v", m.Body.Chat)
+	}
+	r.events.wait(t, "the name to be stored", func(i dispatch.Item) bool {
+		return i.Data == nil && len(i.Names) == 1 && i.Names[0] == dispatch.NameRecord{JID: g.JID(), Name: "Dev team"}
+	})
 }

@@ -105,6 +105,7 @@ func (c *client) tellConnection(evt any) {
 
 // connected does what every login brings with it, beside the event queue.
 func (c *client) connected() {
+	c.forgetNameless()
 	c.spawn(func(ctx context.Context) {
 		c.announce(ctx)
 		c.refreshPicture(ctx)
