@@ -1,6 +1,7 @@
 package wasim_test
 
 import (
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -147,13 +148,17 @@ func TestFaultReorder(t *testing.T) {
 
 func TestFaultServerDown(t *testing.T) {
 	server, _, _, c := callParty(t)
-	c.EnableAutoReconnect = false
 	fail(t, server, wasim.Fault{Kind: "server_down", Seconds: 1})
 	await[*events.Disconnected](c)
-	if err := c.Connect(); err == nil {
-		t.Error("connected while the server is down")
+	answer, err := server.HTTPClient().Get(server.URL() + "/ws/chat")
+	if err != nil {
+		t.Fatal(err)
 	}
-	eventually(t, "the server is up again", func() bool { return c.IsConnected() || c.Connect() == nil })
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("while the server is down: %d", answer.StatusCode)
+	}
+	await[*events.Connected](c)
 }
 
 func TestFaultBadInput(t *testing.T) {

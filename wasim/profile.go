@@ -2,6 +2,7 @@ package wasim
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -102,6 +103,7 @@ func registerProfile(r *router) {
 	r.iq["status"] = handleStatus
 	r.iq["blocklist"] = handleBlocklist
 	r.iq["w:biz"] = handleBusinessProfile
+	r.iq["w:mex"] = handleMex
 	r.iq["abt"] = handleProps
 	r.iq["w"] = handleProps
 	for _, xmlns := range []string{"urn:xmpp:whatsapp:dirty", "urn:xmpp:whatsapp:push", "disappearing_mode", "tos"} {
@@ -243,6 +245,29 @@ func handleStatus(c *conn, n *Node) {
 		return
 	}
 	c.send(failure(n, 404, "item-not-found"))
+}
+
+// textStatusMutation is the GraphQL mutation that changes the about text (whatsmeow: user.go/mutationUpdateTextStatus).
+const textStatusMutation = "9152604461510864"
+
+// handleMex answers the only GraphQL query that is not about newsletters, which are not simulated.
+func handleMex(c *conn, n *Node) {
+	ask := n.GetChildByTag("query")
+	var query struct {
+		Variables struct {
+			Input struct {
+				Text *string `json:"text"`
+			} `json:"input"`
+		} `json:"variables"`
+	}
+	if stringAttr(&ask, "query_id") != textStatusMutation || json.Unmarshal(bytesOf(ask), &query) != nil {
+		c.unanswerable(n)
+		return
+	}
+	if text := query.Variables.Input.Text; text != nil {
+		c.device.account.setAbout(*text)
+	}
+	c.send(result(n, Node{Tag: "result", Content: []byte(`{"data":{}}`)}))
 }
 
 // handleBlocklist answers the list, after a change if it is one (whatsmeow: user.go/UpdateBlocklist).

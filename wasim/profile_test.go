@@ -55,6 +55,17 @@ func TestAboutText(t *testing.T) {
 	}
 }
 
+func TestAboutTextOfAClient(t *testing.T) {
+	_, bot, _, c := callParty(t)
+	if err := c.SetStatusMessage(t.Context(), types.SetStatusInput{Text: ptr("Here to help")}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := c.GetUserInfo(t.Context(), []types.JID{jid(t, bot.JID())})
+	if err != nil || info[jid(t, bot.JID())].Status != "Here to help" {
+		t.Errorf("info: %+v, %v", info, err)
+	}
+}
+
 func TestPrivacySettings(t *testing.T) {
 	_, _, _, c := callParty(t)
 	if _, err := c.SetPrivacySetting(t.Context(), types.PrivacySettingTypeLastSeen, types.PrivacySettingNone); err != nil {
