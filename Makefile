@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 TOOLS := .cache/tools
 
 help: ## list the targets
@@ -20,7 +21,7 @@ run: build ## run the gateway against WhatsApp, data in ./data
 demo: build ## play a conversation through the whole system and print its frames
 	bin/chasqui demo
 
-test: build clients ## pass all tests
+test: build clients $(TOOLS)/gotestsum ## pass all tests
 	scripts/test
 
 clients: ## install the foreign WebSocket clients that the tests use
@@ -51,6 +52,7 @@ fuzz: ## fuzz every parser of outside bytes, 20 s each
 $(TOOLS)/golangci-lint: PKG := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 $(TOOLS)/gofumpt: PKG := mvdan.cc/gofumpt
 $(TOOLS)/govulncheck: PKG := golang.org/x/vuln/cmd/govulncheck
+$(TOOLS)/gotestsum: PKG := gotest.tools/gotestsum
 $(TOOLS)/sqlc: PKG := github.com/sqlc-dev/sqlc/cmd/sqlc
 $(TOOLS)/%: tools/go.mod
 	mkdir -p $(TOOLS)

@@ -11,8 +11,11 @@ import (
 	"github.com/chasqui/chasqui/internal/telemetry"
 )
 
-// version is set by the linker.
-var version = "dev"
+// version and commit are set by the linker.
+var (
+	version = "dev"
+	commit  = "unknown"
+)
 
 type networkCmd struct {
 	Listen    string `default:"127.0.0.1:0" help:"Loopback address to listen on; port 0 picks a free one."`
@@ -51,13 +54,8 @@ type versionCmd struct{}
 
 // Run prints the version, commit, Go and engine.
 func (c *versionCmd) Run(con *console) error {
-	commit, engine := "unknown", "unknown"
+	engine := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				commit = s.Value
-			}
-		}
 		for _, m := range info.Deps {
 			if m.Path == "go.mau.fi/whatsmeow" {
 				engine = "whatsmeow " + m.Version
