@@ -42,10 +42,10 @@ type client struct {
 	heardAt  atomic.Int64  // Hub.now when it last sent a byte
 	deadline atomic.Int64  // Hub.now at which a closing client is dropped; 0: open
 
-	lagging   atomic.Bool // a goroutine waits for the socket
-	peerDone  atomic.Bool // its close frame has come
-	deaf      atomic.Bool // it broke the protocol: its close frame would not be understood
-	closeSent atomic.Bool // ours has gone
+	lags      atomic.Int32 // goroutines that wait for the socket, or are about to end
+	peerDone  atomic.Bool  // its close frame has come
+	deaf      atomic.Bool  // it broke the protocol: its close frame would not be understood
+	closeSent atomic.Bool  // ours has gone
 
 	due  wheelEntry
 	in   inbound
@@ -163,7 +163,7 @@ func (c *client) next(a *attempt) (p []byte, more bool) {
 		case len(c.part) > 0:
 			c.mu.Unlock()
 			return c.part, true
-		case c.closing || c.pos.Load() >= c.stream.done.Load():
+		case c.closing || c.gone || c.pos.Load() >= c.stream.done.Load():
 			c.busy = false
 			c.mu.Unlock()
 			c.hangUp()
@@ -252,7 +252,7 @@ func (c *client) lag() bool {
 		return false
 	}
 	c.progress.Store(c.hub.now())
-	c.lagging.Store(true)
+	c.lags.Add(1)
 	c.hub.wg.Go(c.catchUp) // the reader still counts, so Wait cannot have returned
 	return false
 }
@@ -261,22 +261,27 @@ func (c *client) lag() bool {
 // its connection has ended.
 func (c *client) catchUp() {
 	c.hub.watch(c)
+	defer c.caughtUp()
 	a := c.hub.attempt()
 	defer c.hub.release(a)
-	for {
+	for drained := false; !drained; {
 		if !c.await(a) {
 			return
 		}
 		c.progress.Store(c.hub.now())
-		drained, ok := c.writeOut(a)
-		if !ok {
+		var ok bool
+		if drained, ok = c.writeOut(a); !ok {
 			return
 		}
-		if drained {
-			break
-		}
 	}
-	c.recovered()
+}
+
+// caughtUp ends a lag. Another may have begun since the socket was given back:
+// that is why they are counted.
+func (c *client) caughtUp() {
+	c.lags.Add(-1)
+	c.stream.trimmed()
+	c.hub.unwatch(c)
 }
 
 // await waits until the socket has taken part of one frame.
@@ -312,18 +317,6 @@ func (c *client) one() []byte {
 		c.part, c.partKind = f.wire[c.form], eventUnit
 	}
 	return c.part
-}
-
-// recovered ends the lag of a client that has given its socket back. Another
-// lag may have begun since; that one takes over the mark.
-func (c *client) recovered() {
-	c.mu.Lock()
-	if !c.busy {
-		c.lagging.Store(false)
-	}
-	c.mu.Unlock()
-	c.stream.trimmed()
-	c.hub.unwatch(c)
 }
 
 // sendPing is asked for by the wheel.

@@ -92,6 +92,38 @@ func TestStalledClientIsDropped(t *testing.T) {
 	}
 }
 
+// A client that lags again and again, but takes something each time, is not
+// stalled.
+func TestSlowReaderIsNotStalled(t *testing.T) {
+	const stall = 200 * time.Millisecond
+	p := open(t, hub.Options{Stall: stall})
+	c := p.dialSlow()
+	body := strings.Repeat("x", 64<<10)
+	lags := 0
+	for start := time.Now(); time.Since(start) < 5*stall; {
+		for range 4 {
+			p.publish(body)
+		}
+		if p.pending() > 0 {
+			lags++
+		}
+		c.want(body, body, body, body)
+	}
+	if lags == 0 {
+		t.Error("it never lagged")
+	}
+	idle := time.After(2 * stall) // in step, with nothing to take, for longer than the limit
+	eventually(t, "quiet", func() bool {
+		select {
+		case <-idle:
+			return true
+		default:
+			return false
+		}
+	})
+	p.alive(c)
+}
+
 // Control frames go between events, never inside one: a client that reads a
 // large event slowly still sees well-formed frames while pings are due.
 func TestControlFramesBetweenEvents(t *testing.T) {

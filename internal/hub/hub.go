@@ -282,10 +282,10 @@ func (h *Hub) drop(c *client, why string) {
 
 // forget is the end of a client: its reader has returned.
 func (h *Hub) forget(c *client) {
-	c.stream.remove(c)
 	c.mu.Lock()
-	c.gone = true
+	c.gone = true // first: nobody looks for frames of a client that left its stream
 	c.mu.Unlock()
+	c.stream.remove(c)
 	h.wheel.remove(c)
 	h.watchMu.Lock()
 	c.ended = true
@@ -310,7 +310,7 @@ func (h *Hub) watch(c *client) {
 func (h *Hub) unwatch(c *client) {
 	h.watchMu.Lock()
 	defer h.watchMu.Unlock()
-	if !c.lagging.Load() && c.deadline.Load() == 0 {
+	if c.lags.Load() == 0 && c.deadline.Load() == 0 {
 		delete(h.watching, c)
 	}
 }

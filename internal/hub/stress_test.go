@@ -129,7 +129,10 @@ func readEvent(r io.Reader) (n int, ok bool) {
 
 // part ends a life in one of several ways.
 func (p *place) part(conn net.Conn, rnd *rand.Rand) {
-	switch rnd.IntN(5) {
+	switch rnd.IntN(6) {
+	case 4: // leave with data on their way
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_, _ = readEvent(conn)
 	case 0:
 		_ = conn.(*net.TCPConn).SetLinger(0)
 	case 1:

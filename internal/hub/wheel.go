@@ -136,7 +136,7 @@ func (h *Hub) dropStalled() {
 		switch {
 		case end != 0 && now >= end:
 			h.drop(c, "close frame not taken or not answered")
-		case end == 0 && c.lagging.Load() && now-c.progress.Load() >= int64(h.opts.Stall):
+		case end == 0 && c.lags.Load() > 0 && now-c.progress.Load() >= int64(h.opts.Stall):
 			h.drop(c, "stalled")
 		}
 	}
