@@ -41,6 +41,8 @@ type client struct {
 	closed   bool
 	wanted   bool               // the supervisor wants a connection
 	hangUp   context.CancelFunc // ends the connection in use or being dialled
+	calling  bool               // a dial is in progress; the library blocks meanwhile
+	online   bool               // logged in, as far as noticed
 	pairing  chan struct{}      // closed when the library is done with a pairing; nil outside one
 	settings instance.Settings
 	presence string // available or unavailable, as sent last
@@ -138,7 +140,26 @@ func (c *client) spawn(f func(ctx context.Context)) {
 	}()
 }
 
-func (c *client) loggedIn() bool { return c.wm.IsConnected() && c.wm.IsLoggedIn() }
+// loggedIn does not ask the library, which would wait for a dial in progress.
+func (c *client) loggedIn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.online
+}
+
+func (c *client) setOnline(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.online = on && c.wanted
+}
+
+// replaced reports whether another connection took the place of one that ended.
+func (c *client) replaced() bool {
+	c.mu.Lock()
+	calling := c.calling
+	c.mu.Unlock()
+	return calling || c.wm.IsConnected()
+}
 
 // Connect implements instance.Client.
 func (c *client) Connect(ctx context.Context) error {
@@ -167,6 +188,9 @@ func (c *client) dial(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, hangUp)
 	err := c.wm.ConnectContext(conn)
+	c.mu.Lock()
+	c.calling = false
+	c.mu.Unlock()
 	if !stop() && err == nil {
 		c.wm.Disconnect()
 		err = context.Cause(ctx)
@@ -189,7 +213,7 @@ func (c *client) claimLine(hangUp context.CancelFunc) bool {
 	if c.hangUp != nil {
 		c.hangUp()
 	}
-	c.hangUp = hangUp
+	c.hangUp, c.calling, c.online = hangUp, true, false
 	c.trouble.refusing, c.trouble.reason = false, ""
 	c.pairing = nil
 	if c.wm.Store.ID == nil {
@@ -236,14 +260,14 @@ func (c *client) pairingEnded() {
 // signal callback.
 func (c *client) Disconnect() {
 	c.mu.Lock()
-	c.wanted = false
-	hangUp := c.hangUp
+	c.wanted, c.online = false, false
+	hangUp, calling := c.hangUp, c.calling
 	c.hangUp = nil
 	c.presence = string(types.PresenceUnavailable)
 	c.mu.Unlock()
 	c.signals.shut()
-	if hangUp != nil && !c.wm.IsConnected() {
-		hangUp() // a dial in progress holds the lock below
+	if calling {
+		hangUp() // the dial holds the lock below
 	}
 	c.dialing.Lock()
 	c.wm.Disconnect()
@@ -275,6 +299,7 @@ func (c *client) Logout(ctx context.Context) error {
 		c.signals.open()
 		return fmt.Errorf("wa: logout: %w", err)
 	}
+	c.setOnline(false)
 	return nil
 }
 

@@ -2,6 +2,8 @@ package wa_test
 
 import (
 	"context"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -241,5 +243,40 @@ func TestPinnedVersionIsAnnounced(t *testing.T) {
 	}
 	if _, err := wa.NewEngine(r.devices, r.events, wa.Options{HTTPClient: r.net.HTTPClient, Version: "newest"}); err == nil {
 		t.Error("a malformed version was taken")
+	}
+}
+
+// A server that accepts and says nothing must not hold up the supervisor or the
+// API.
+func TestDisconnectEndsADial(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			accepted <- conn
+		}
+	}()
+	defer listener.Close()
+	r := newRig(t, func(o *wa.Options) {
+		o.HTTPClient = func() *http.Client { return wasim.HTTPClient("http://" + listener.Addr().String()) }
+	})
+	r.open()
+	done := make(chan error, 1)
+	go func() { done <- r.client.Connect(r.ctx()) }()
+	conn := <-accepted
+	defer conn.Close()
+	started := time.Now()
+	if _, ok := r.engine.Transport(instanceID); ok {
+		t.Error("a transport while dialling")
+	}
+	r.client.Disconnect()
+	if err := <-done; err == nil {
+		t.Error("Connect succeeded")
+	}
+	if took := time.Since(started); took > 5*time.Second {
+		t.Errorf("Disconnect took %v", took)
 	}
 }

@@ -76,9 +76,10 @@ func (c *client) tellConnection(evt any) {
 		c.profileChanged()
 		return
 	case *events.Disconnected:
-		if c.wm.IsConnected() {
-			return // of a connection that was replaced meanwhile
+		if c.replaced() {
+			return
 		}
+		c.setOnline(false)
 	case *events.PairError:
 		defer c.pairingEnded()
 	case *events.PairSuccess:
@@ -92,7 +93,10 @@ func (c *client) tellConnection(evt any) {
 		return
 	}
 	switch s.Kind {
-	case instance.SignalPaired, instance.SignalConnected:
+	case instance.SignalConnected:
+		c.setOnline(true)
+		s.Login = c.login()
+	case instance.SignalPaired:
 		s.Login = c.login()
 	case instance.SignalDisconnected:
 		s.Reason = c.takeResetReason(s.Reason)
