@@ -92,6 +92,9 @@ func (p *Phone) Call(_ context.Context, to string, c CallAction) (callID string,
 func (s *Server) placeCall(from *account, chat types.JID, c CallAction) error {
 	if chat.Server != types.GroupServer {
 		other := s.accounts.find(chat)
+		if other.blocks(from) {
+			return nil
+		}
 		creator := other.calls.started(c.CallID, from.calls.started(c.CallID, from))
 		other.deliverAll(s.callStanza(from, c, s.callStep(creator, c)), noDevice)
 		return nil

@@ -19,7 +19,6 @@ type device struct {
 	linkedAt     time.Time
 	shelf        *preKeyShelf
 	outbox       *outbox
-	deviceFeatures
 }
 
 func (d *device) jid() types.JID { return d.account.jid(d.id) }

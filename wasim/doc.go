@@ -34,7 +34,7 @@
 // featureHandlers fills the router: iq handlers by xmlns (answer once, with c.send(result(iq, …)) or
 // c.send(failure(iq, code, text)), or refuse with c.unanswerable(iq)), stanza handlers by tag, receipt handlers by
 // type, phone handlers by the tag of a stanza that reached a phone, peer handlers for what a companion asks of its
-// phone, and hooks around linking. State lives in features (embedded in Server), accountFeatures and deviceFeatures;
+// phone, and hooks around linking. State lives in features (embedded in Server) and accountFeatures (in account);
 // HTTP routes go through Server.Handle in newFeatures.
 //
 // Stanzas to clients: account.deliver, deliverAll and deliverCompanions keep a stanza until it is acknowledged (it

@@ -28,9 +28,6 @@ func newAccountFeatures(a *account) accountFeatures {
 	return accountFeatures{appState: newAppState(a), profile: newProfile(), presence: newPresence(), calls: &callLog{}}
 }
 
-// deviceFeatures is the state of a companion that only the features use.
-type deviceFeatures struct{}
-
 // featureHandlers registers the features' handlers.
 func featureHandlers(r *router) {
 	r.iq["w:g2"] = handleGroupIQ

@@ -127,6 +127,9 @@ func (s *Server) deliverMessage(m *outgoing, target types.JID, encs ...Node) ori
 	if to == nil || (to == m.from.account && target.Device == m.from.dev) {
 		return origin{account: to, dev: target.Device}
 	}
+	if m.to.Server != types.GroupServer && to.blocks(m.from.account) {
+		return origin{account: to, dev: target.Device}
+	}
 	attrs := withAttrs(m.base, m.address(s, to))
 	to.deliver(target.Device, Node{Tag: "message", Attrs: attrs, Content: append(encs[:len(encs):len(encs)], m.rest...)})
 	return origin{account: to, dev: target.Device}

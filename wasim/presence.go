@@ -107,6 +107,9 @@ func (s *Server) showTyping(from origin, chat types.JID, sign Node) error {
 	if other == nil {
 		return fmt.Errorf("%s: %w", chat, ErrNotFound)
 	}
+	if other.blocks(from.account) {
+		return nil
+	}
 	attrs := Attrs{"from": from.account.pn, "sender_lid": from.account.lid}
 	if chat.Server == types.HiddenUserServer {
 		attrs = Attrs{"from": from.account.lid, "sender_pn": from.account.pn}

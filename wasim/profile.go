@@ -298,6 +298,14 @@ func (p *profile) block(items []Node) {
 	}
 }
 
+// blocks reports whether the account does not want to hear from another one. The server then accepts what that one
+// sends and passes nothing on (assumed).
+func (a *account) blocks(other *account) bool {
+	a.profile.mu.Lock()
+	defer a.profile.mu.Unlock()
+	return slices.Contains(a.profile.blocked, other.lid)
+}
+
 // Blocked lists who the account has blocked, as addresses of hidden identities.
 func (p *Phone) Blocked() []string {
 	pr := p.account.profile

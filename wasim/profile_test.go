@@ -8,6 +8,8 @@ import (
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+
+	"github.com/chasqui/chasqui/wasim"
 )
 
 func TestProfilePicture(t *testing.T) {
@@ -93,6 +95,30 @@ func TestBlocklist(t *testing.T) {
 		if len(bot.Blocked()) != len(list.JIDs) {
 			t.Errorf("on the phone: %v", bot.Blocked())
 		}
+	}
+}
+
+// TestBlockedPersonIsNotHeard: messages, calls and typing go nowhere until the person is unblocked.
+func TestBlockedPersonIsNotHeard(t *testing.T) {
+	_, bot, person, c := callParty(t)
+	if _, err := c.UpdateBlocklist(t.Context(), jid(t, person.JID()), events.BlocklistChangeActionBlock); err != nil {
+		t.Fatal(err)
+	}
+	tell(t, person, bot, "unheard")
+	place(t, person, bot.Number(), wasim.CallAction{Action: "offer", CallID: "UNHEARD"})
+	if err := person.Presence(t.Context(), bot.Number(), "typing"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.UpdateBlocklist(t.Context(), jid(t, person.JID()), events.BlocklistChangeActionUnblock); err != nil {
+		t.Fatal(err)
+	}
+	tell(t, person, bot, "heard")
+	place(t, person, bot.Number(), wasim.CallAction{Action: "offer", CallID: "HEARD"})
+	if m := await[*events.Message](c); m.Message.GetConversation() != "heard" {
+		t.Errorf("message: %v", m.Message)
+	}
+	if e := await[*events.CallOffer](c); e.CallID != "HEARD" {
+		t.Errorf("call: %+v", e)
 	}
 }
 
