@@ -476,10 +476,10 @@ func TestMediaTimeout(t *testing.T) {
 		d.set(dispatch.WebSocket{Enabled: true, MediaBase64: true})
 		start := time.Now()
 		d.publish(picture("a", "never"), message("a", "2"), picture("a", "neither"))
-		time.Sleep(15*time.Second - time.Millisecond)
+		<-time.After(15*time.Second - time.Millisecond)
 		synctest.Wait()
 		d.want()
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		synctest.Wait()
 		d.want(1, 2, 3)
 		if took := time.Since(start); took != 15*time.Second {

@@ -27,7 +27,7 @@ const (
 func (g *eventIDs) next(now time.Time) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if ms := uint64(now.UnixMilli()); ms > g.ms { //nolint:gosec // after 1970
+	if ms := uint64(now.UnixMilli()); ms > g.ms { // after 1970
 		g.ms = ms
 		_, _ = rand.Read(g.tail[:]) // never fails: crypto/rand crashes the process instead
 		g.tail[0] &= 0x7f           // room to count up

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -133,7 +134,7 @@ func blockingFD(b *testing.B, conn *net.TCPConn) int {
 func writeAll(b *testing.B, fd int, p []byte) {
 	for len(p) > 0 {
 		n, err := unix.Write(fd, p)
-		if err != nil && err != unix.EINTR {
+		if err != nil && !errors.Is(err, unix.EINTR) {
 			b.Fatal(err)
 		}
 		p = p[max(n, 0):]

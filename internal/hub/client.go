@@ -73,7 +73,7 @@ func (c *client) claim() bool {
 
 // waiting is how many frames before end the client has not passed.
 func (c *client) waiting(end uint64) int64 {
-	return max(0, int64(end-c.pos.Load())) //nolint:gosec // both are far below 2^63
+	return max(0, int64(end-c.pos.Load())) // both are far below 2^63
 }
 
 // offer gives the client a batch of frames that were just taken for everybody.
@@ -231,7 +231,7 @@ func (c *client) passed(frames []*frame, n int) {
 		rest -= len(p)
 		whole++
 	}
-	c.pos.Store(c.pos.Load() + uint64(whole)) //nolint:gosec // not negative
+	c.pos.Store(c.pos.Load() + uint64(whole)) // not negative
 	c.count(whole, n)
 }
 
@@ -349,7 +349,7 @@ func (c *client) close(code int) bool {
 		return false
 	}
 	c.closing = true
-	c.bye = uint16(code) //nolint:gosec // close codes have 16 bits
+	c.bye = uint16(code) // close codes have 16 bits
 	mine, open := c.claim(), c.open
 	c.mu.Unlock()
 	if open {

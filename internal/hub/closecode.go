@@ -43,6 +43,6 @@ func reasonOf(code int) string {
 
 // closeFrame returns a whole close frame, header included.
 func closeFrame(code int) []byte {
-	body := ws.NewCloseFrameBody(ws.StatusCode(code), reasonOf(code)) //nolint:gosec // codes are 16 bit
+	body := ws.NewCloseFrameBody(ws.StatusCode(code), reasonOf(code)) // codes are 16 bit
 	return ws.MustCompileFrame(ws.NewCloseFrame(body))
 }

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -160,7 +161,7 @@ func TestMaxClients(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				if err != ws.StatusError(429) {
+				if !errors.Is(err, ws.StatusError(429)) {
 					t.Errorf("refused with %v, want 429", err)
 				}
 				refused++
@@ -311,7 +312,7 @@ func TestCloseCodes(t *testing.T) {
 		c := p.dial("")
 		p.hub.Forget(sales)
 		c.wantClose(4404)
-		if _, _, _, err := (ws.Dialer{}).Dial(t.Context(), strings.Replace(p.srv.URL, "http", "ws", 1)+"/"+sales); err != ws.StatusError(404) {
+		if _, _, _, err := (ws.Dialer{}).Dial(t.Context(), strings.Replace(p.srv.URL, "http", "ws", 1)+"/"+sales); !errors.Is(err, ws.StatusError(404)) {
 			t.Errorf("a deleted instance answers %v, want 404", err)
 		}
 	})
@@ -370,7 +371,7 @@ func TestStopUnderLoad(t *testing.T) {
 		if n := p.hub.Stats().Clients; n != 0 {
 			t.Errorf("%d clients after Stop", n)
 		}
-		if _, _, _, err := (ws.Dialer{}).Dial(t.Context(), url); err != ws.StatusError(503) {
+		if _, _, _, err := (ws.Dialer{}).Dial(t.Context(), url); !errors.Is(err, ws.StatusError(503)) {
 			t.Errorf("a stopped hub answers %v, want 503", err)
 		}
 	}

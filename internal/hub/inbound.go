@@ -201,7 +201,7 @@ func (u *utf8Check) write(p []byte) bool {
 		u.n = 0
 	}
 	tail := openTail(p)
-	u.n += uint8(copy(u.part[u.n:], p[len(p)-tail:])) //nolint:gosec // at most 3
+	u.n += uint8(copy(u.part[u.n:], p[len(p)-tail:])) // at most 3
 	return utf8.Valid(p[:len(p)-tail])
 }
 

@@ -85,7 +85,7 @@ func newAttempt() *attempt {
 func (a *attempt) result() (int, error) {
 	n, err := a.n, a.err
 	a.p, a.n, a.err = nil, 0, nil
-	if err == unix.EAGAIN {
+	if errors.Is(err, unix.EAGAIN) {
 		return 0, nil
 	}
 	return n, err
@@ -104,7 +104,7 @@ func (a *attempt) reset() {
 func writeFD(fd int, p []byte) (int, error) {
 	for {
 		n, err := unix.Write(fd, p)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return max(n, 0), err
 		}
 	}

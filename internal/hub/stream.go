@@ -249,7 +249,7 @@ func (s *Stream) add(c *client, limit int) bool {
 	if limit > 0 && len(s.clients) >= limit {
 		return false
 	}
-	c.index = int32(len(s.clients)) //nolint:gosec // far fewer clients
+	c.index = int32(len(s.clients)) // far fewer clients
 	c.pos.Store(s.log.head)
 	s.clients = append(s.clients, c)
 	s.count.Add(1)

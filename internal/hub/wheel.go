@@ -40,7 +40,7 @@ func (w *wheel) put(c *client, d time.Duration) {
 	ticks := int((d + w.tick - 1) / w.tick)
 	slot := (w.at + min(max(ticks, 1), len(w.slots)-1)) % len(w.slots)
 	head := w.slots[slot]
-	c.due.next, c.due.prev, c.due.slot, c.due.in = head, nil, int32(slot), true //nolint:gosec // below maxSlots
+	c.due.next, c.due.prev, c.due.slot, c.due.in = head, nil, int32(slot), true // below maxSlots
 	if head != nil {
 		head.due.prev = c
 	}
