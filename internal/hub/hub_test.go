@@ -307,6 +307,19 @@ func TestCloseCodes(t *testing.T) {
 		}
 		b.wantClose(4401)
 	})
+	t.Run("4401 only what the token opened", func(t *testing.T) {
+		p := open(t, hub.Options{})
+		of, in := p.dial("type=account&account=1"), p.dial("type=instance&account=1")
+		if n := p.hub.RevokeInstance(sales); n != 1 {
+			t.Errorf("RevokeInstance closed %d, want 1", n)
+		}
+		in.wantClose(4401)
+		p.alive(of)
+		if n := p.hub.RevokeAccount("2") + p.hub.RevokeAccount("1"); n != 1 {
+			t.Errorf("RevokeAccount closed %d, want 1", n)
+		}
+		of.wantClose(4401)
+	})
 	t.Run("4404 deleted instance", func(t *testing.T) {
 		p := open(t, hub.Options{})
 		c := p.dial("")

@@ -199,7 +199,9 @@ func TestFramesWithTheUpgrade(t *testing.T) {
 	c.write(append([]byte("GET /"+sales+" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
 		ws.MustCompileFrame(ws.MaskFrame(ws.NewPingFrame([]byte("early"))))...))
-	c.skipAnswer()
+	if id := c.skipAnswer().Get("X-Request-Id"); id != "request-1" {
+		t.Errorf("the answer's request ID is %q: the caller's headers are lost", id)
+	}
 	if f := c.next(); string(f.Payload) != "early" {
 		t.Errorf("got %v %q, want the pong", f.Header.OpCode, f.Payload)
 	}

@@ -59,6 +59,7 @@ func (p *place) closeWith(t testing.TB) {
 
 func (p *place) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	w.Header().Set("X-Request-Id", "request-1")
 	err := p.hub.Serve(w, r, strings.TrimPrefix(r.URL.Path, "/"), hub.Owner{
 		AccountID: q.Get("account"), TokenType: cmp.Or(q.Get("type"), "instance"), TokenID: q.Get("token"),
 		RemoteAddress: r.RemoteAddr, UserAgent: r.UserAgent(),

@@ -43,7 +43,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, instanceID string, b
 		return fault.InstanceNotFound()
 	}
 	c := &client{hub: h, stream: s, id: newID(), by: by, since: time.Now().UnixNano(), index: -1, busy: true}
-	c.by.UserAgent = strings.Clone(by.UserAgent[:min(len(by.UserAgent), maxUserAgent)])
+	c.by.UserAgent = strings.ToValidUTF8(strings.Clone(by.UserAgent[:min(len(by.UserAgent), maxUserAgent)]), "")
 	up, packed := h.upgrader(r)
 	up.Header = w.Header() // the caller's: request id, rate limit
 	if packed {
