@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/chasqui/chasqui/internal/config"
+	"github.com/chasqui/chasqui/internal/hub"
 )
 
 // webServer serves HTTP or HTTPS on the configured address.
@@ -41,7 +42,7 @@ func (s *webServer) Start(ctx context.Context) error {
 		if s.certs, err = newCertificates(s.opts.TLSCert, s.opts.TLSKey, s.log); err != nil {
 			return errors.Join(err, l.Close())
 		}
-		l = tls.NewListener(l, s.certs.config())
+		l = tls.NewListener(hub.Listener(l), s.certs.config())
 	}
 	s.setURL(scheme, l.Addr())
 	s.server = &http.Server{
