@@ -52,8 +52,7 @@ type client struct {
 	groups   map[types.JID]waconv.Group
 	waiting  map[types.MessageID]*missing
 	burst    burst
-	reads    []func(context.Context)
-	reading  bool
+	chores   chores
 	trouble  trouble
 	labels   labelState
 	phone    time.Time // the newest sign of life told

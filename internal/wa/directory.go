@@ -159,7 +159,7 @@ func (c *client) meetGroup(chat types.JID) {
 	name := c.storedName(chat)
 	c.keepGroup(chat, waconv.Group{Name: name})
 	if name != "" {
-		c.spawn(func(ctx context.Context) { c.fetchGroup(ctx, chat) })
+		c.later(func(ctx context.Context) { c.fetchGroup(ctx, chat) })
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.life, groupWait)

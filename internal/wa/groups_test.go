@@ -2,6 +2,7 @@ package wa_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/chasqui/chasqui/internal/dispatch"
@@ -59,12 +60,18 @@ func TestGroupEventsCarryTheGroupsName(t *testing.T) {
 }
 
 func TestPollVotesAreDecrypted(t *testing.T) {
+	for _, lid := range []bool{false, true} {
+		t.Run(fmt.Sprintf("lid %t", lid), func(t *testing.T) { testPollVote(t, wasim.GroupOptions{NumberAddressing: !lid}) })
+	}
+}
+
+func testPollVote(t *testing.T, o wasim.GroupOptions) {
 	messages := &memory{}
 	r := newRig(t, func(o *wa.Options) { o.Messages = messages })
 	messages.events = r.events
 	own, ana, rui := r.net.Phone(ownNumber), r.net.Phone(anaNumber), r.net.Phone(ruiNumber)
 	r.link(own, instance.Settings{})
-	g, err := r.net.CreateGroup("Lunch", ana, own, rui)
+	g, err := r.net.CreateGroupWith(o, "Lunch", ana, own, rui)
 	if err != nil {
 		t.Fatal(err)
 	}

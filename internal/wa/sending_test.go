@@ -251,3 +251,22 @@ func TestTransportOnlyWhileConnected(t *testing.T) {
 		t.Errorf("Send while disconnected: %v", err)
 	}
 }
+
+// Once the first send after a restart could not be decrypted until a retry,
+// because the library had not loaded the address mapping.
+func TestTheFirstSendAfterARestartNeedsNoRetry(t *testing.T) {
+	r := newRig(t)
+	own, ana := r.net.Phone(ownNumber), r.net.Phone(anaNumber)
+	r.link(own, instance.Settings{})
+	r.events.message(t, r.send(ana, ownNumber, wasim.Message{Text: "hi"}))
+	r.sendText(ana, "before")
+	r.restart()
+	id := r.sendText(ana, "after")
+	if _, err := ana.Wait(r.ctx(), func(m wasim.Received) bool { return m.ID == id && m.Text == "after" }); err != nil {
+		t.Fatal(err)
+	}
+	waitData(t, r.events, "the delivery", func(s *event.Status) bool { return s.Status == "delivered" && contains(s.MessageIDs, id) })
+	if n := r.count("retry", id); n != 0 {
+		t.Errorf("%d retries were needed", n)
+	}
+}

@@ -72,40 +72,12 @@ func (c *client) autoRead(e *events.Message) {
 		return
 	}
 	info := e.Info
-	c.queueRead(func(ctx context.Context) {
+	c.later(func(ctx context.Context) { // the first asks WhatsApp for the privacy settings
 		err := c.wm.MarkRead(ctx, []types.MessageID{info.ID}, time.Now(), info.Chat, info.Sender)
 		if err != nil && ctx.Err() == nil {
 			c.log.Warn("a message could not be marked as read", "message", info.ID, "error", err)
 		}
 	})
-}
-
-// queueRead runs read receipts one after the other, beside the event queue: the
-// first asks WhatsApp for the privacy settings. The worker ends with its work.
-func (c *client) queueRead(send func(context.Context)) {
-	c.mu.Lock()
-	c.reads = append(c.reads, send)
-	start := !c.reading
-	c.reading = true
-	c.mu.Unlock()
-	if start {
-		c.spawn(c.sendReads)
-	}
-}
-
-func (c *client) sendReads(ctx context.Context) {
-	for {
-		c.mu.Lock()
-		if len(c.reads) == 0 || ctx.Err() != nil {
-			c.reads, c.reading = nil, false
-			c.mu.Unlock()
-			return
-		}
-		next := c.reads[0]
-		c.reads = c.reads[1:]
-		c.mu.Unlock()
-		next(ctx)
-	}
 }
 
 // rejectCall refuses a call if the settings say so, tells it as an event, and

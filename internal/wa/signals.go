@@ -139,10 +139,13 @@ func (c *client) takeResetReason(otherwise string) string {
 }
 
 // profileChanged reacts to a new push name: presence could not be sent without
-// one.
+// one. The picture is read before the profile is told, so that it is whole.
 func (c *client) profileChanged() {
-	c.signal(instance.Signal{Kind: instance.SignalProfile, Login: c.login()})
-	c.spawn(c.announce)
+	c.spawn(func(ctx context.Context) {
+		c.announce(ctx)
+		c.refreshPicture(ctx)
+		c.signal(instance.Signal{Kind: instance.SignalProfile, Login: c.login()})
+	})
 }
 
 // refreshPicture reads our own profile picture; no picture is an empty URL.
