@@ -122,7 +122,7 @@ func (p *Phone) change(patch waappstate.PatchInfo) error {
 
 // applyOwn encodes a patch with the phone's key and applies it. The caller holds st.mu.
 func (st *appState) applyOwn(patch waappstate.PatchInfo) error {
-	ctx := context.Background() // nothing below blocks: the stores are in memory
+	ctx := st.account.server.ctx
 	raw, err := st.keys.processor.EncodePatch(ctx, st.keys.id, st.keys.state(patch.Type), patch)
 	if err != nil {
 		return fmt.Errorf("encode app state: %w", err)

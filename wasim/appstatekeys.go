@@ -29,9 +29,9 @@ func newAppStateKeys() *appStateKeys {
 		id: binary.BigEndian.AppendUint16(nil, 1), versions: map[string]waappstate.HashState{}, macs: map[string][]byte{},
 	}
 	k.id = append(k.id, make([]byte, 4)...)
-	rand.Read(k.id[2:]) //nolint:errcheck // never fails
+	_, _ = rand.Read(k.id[2:]) // never fails
 	data := make([]byte, 32)
-	rand.Read(data) //nolint:errcheck // never fails
+	_, _ = rand.Read(data) // never fails
 	k.key = store.AppStateSyncKey{Data: data, Fingerprint: []byte{}, Timestamp: time.Now().UnixMilli()}
 	k.processor = waappstate.NewProcessor(&store.Device{AppState: k, AppStateKeys: k}, waLog.Noop)
 	return k
@@ -76,7 +76,7 @@ func (k *appStateKeys) PutAppStateSyncKey(context.Context, []byte, store.AppStat
 // GetAppStateSyncKey implements store.AppStateSyncKeyStore.
 func (k *appStateKeys) GetAppStateSyncKey(_ context.Context, id []byte) (*store.AppStateSyncKey, error) {
 	if string(id) != string(k.id) {
-		return nil, nil //nolint:nilnil // the interface's way to say: not there
+		return nil, nil // the interface's way to say: not there
 	}
 	key := k.key
 	return &key, nil

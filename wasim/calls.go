@@ -96,7 +96,7 @@ func (s *Server) placeCall(from *account, chat types.JID, c CallAction) error {
 			return nil
 		}
 		creator := other.calls.started(c.CallID, from.calls.started(c.CallID, from))
-		other.deliverAll(s.callStanza(from, c, s.callStep(creator, c)), noDevice)
+		other.deliverAll(s.callStanza(from, c, callStep(creator, c)), noDevice)
 		return nil
 	}
 	route, code := s.routeOfGroup(chat, from)
@@ -108,7 +108,7 @@ func (s *Server) placeCall(from *account, chat types.JID, c CallAction) error {
 			continue
 		}
 		creator := other.calls.started(c.CallID, from.calls.started(c.CallID, from))
-		step := s.callStep(creator, c)
+		step := callStep(creator, c)
 		step.Attrs["group-jid"] = chat
 		if c.Action == "offer" {
 			step.Tag, step.Content = "offer_notice", nil
@@ -132,7 +132,7 @@ func (s *Server) callStanza(from *account, c CallAction, step Node) Node {
 }
 
 // callStep is the element that says what happens.
-func (s *Server) callStep(creator *account, c CallAction) Node {
+func callStep(creator *account, c CallAction) Node {
 	n := Node{Tag: c.Action, Attrs: Attrs{"call-id": c.CallID, "call-creator": creator.pn}}
 	if c.LID {
 		n.Attrs["call-creator"], n.Attrs["caller_pn"] = creator.lid, creator.pn
@@ -165,6 +165,10 @@ func offerContent(video bool) []Node {
 // side and to the client's own other devices.
 func handleCall(c *conn, n *Node) {
 	step, s, from := firstChild(n), c.server, c.device.account
+	if step.Tag == "" {
+		s.router.unknown(c, n)
+		return
+	}
 	ack := Attrs{"class": "call", "id": n.Attrs["id"], "from": n.Attrs["to"], "type": step.Tag}
 	other := s.accounts.find(jidAttr(n, "to"))
 	if other == nil {

@@ -25,7 +25,7 @@ type GroupChange struct {
 	Delete             bool // for everybody
 }
 
-// changes lists what there is to do, each with the node that announces it. The server itself suspends groups.
+// changes lists what there is to do.
 func (g *Group) changes(c GroupChange) []func(by *account) error {
 	var out []func(by *account) error
 	if c.Name != nil {
@@ -58,7 +58,7 @@ func (g *Group) rareChanges(c GroupChange) []func(by *account) error {
 		out = append(out, func(by *account) error { _, err := g.setPicture(by, *c.Picture); return err })
 	}
 	if c.Suspended != nil {
-		out = append(out, func(*account) error { return g.suspend(*c.Suspended) })
+		out = append(out, func(*account) error { g.suspend(*c.Suspended); return nil })
 	}
 	if c.InviteLinkReset {
 		out = append(out, func(by *account) error { _, err := g.resetInvite(by); return err })
@@ -106,9 +106,8 @@ func (g *Group) edit(by *account, adminsOnly func(st *groupState) bool, f func(s
 	return nil
 }
 
-func always(*groupState) bool          { return true }
-func whenLocked(st *groupState) bool   { return st.locked }
-func whenAdminAdd(st *groupState) bool { return st.addMode == adminsAdd }
+func always(*groupState) bool        { return true }
+func whenLocked(st *groupState) bool { return st.locked }
 
 func (g *Group) setName(by *account, name string) error {
 	if err := checkGroupName(name); err != nil {
@@ -209,12 +208,12 @@ func (g *Group) setPicture(by *account, image []byte) (id string, err error) {
 	return g.state.picture.id, nil
 }
 
-func (g *Group) suspend(on bool) error {
+// suspend is what the network does to a group, so nobody is named for it.
+func (g *Group) suspend(on bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.state.suspended = on
 	g.tell(nil, g.everyone(), Node{Tag: onOff(on, "suspended", "unsuspended")})
-	return nil
 }
 
 // remove deletes the group for everybody.

@@ -171,6 +171,10 @@ func answerRequests(c *conn, iq *Node, g *Group, ask *Node) {
 
 func answerDecision(c *conn, iq *Node, g *Group, ask *Node) {
 	action := firstChild(ask)
+	if action.Tag != "approve" && action.Tag != "reject" {
+		c.send(failure(iq, 400, "bad-request"))
+		return
+	}
 	verdicts, err := g.decide(c.device.account, action.Tag == "approve", c.server.named(action.GetChildren()))
 	if err != nil {
 		c.answerChange(iq, err)

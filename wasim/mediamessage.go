@@ -178,7 +178,7 @@ func firstInner(wrappers ...*waE2E.FutureProofMessage) *waE2E.Message {
 func (s *Server) openMedia(m *waE2E.Message) (*Media, error) {
 	a, media := attachmentOf(m)
 	if a == nil {
-		return nil, nil //nolint:nilnil // a message without a file is not an error
+		return nil, nil // a message without a file is not an error
 	}
 	media.Mimetype = a.GetMimetype()
 	path := a.GetDirectPath()

@@ -68,7 +68,7 @@ func sealRetryAnswer(key []byte, id, directPath string) ([]Node, error) {
 		return nil, err
 	}
 	iv := make([]byte, 12)
-	rand.Read(iv) //nolint:errcheck // never fails
+	_, _ = rand.Read(iv) // never fails
 	sealed, err := gcmutil.Encrypt(key, iv, plain, []byte(id))
 	if err != nil {
 		return nil, err

@@ -126,7 +126,12 @@ func (a *account) show(n Node) {
 
 // handleChatState passes a client's typing on. It is not acknowledged.
 func handleChatState(c *conn, n *Node) {
-	if err := c.server.showTyping(c.origin(), jidAttr(n, "to"), firstChild(n)); err != nil {
+	sign := firstChild(n)
+	if sign.Tag == "" {
+		c.server.router.unknown(c, n)
+		return
+	}
+	if err := c.server.showTyping(c.origin(), jidAttr(n, "to"), sign); err != nil {
 		c.server.log.Debug("typing sign not passed on", "client", c, "error", err)
 	}
 }
