@@ -39,8 +39,13 @@ type accounts interface {
 }
 
 // with calls do with the accounts: over the socket of a running server, else on
-// the database itself.
+// the database itself, which must be there.
 func (c *accountCmd) with(con *console, do func(accounts) error) error {
+	return c.open(con, false, do)
+}
+
+// open is with that can make a database where there is none.
+func (c *accountCmd) open(con *console, create bool, do func(accounts) error) error {
 	opts := config.Options{Listen: "127.0.0.1:0", Data: c.Data, DatabaseURL: c.DatabaseURL, EncryptionKey: c.EncryptionKey}
 	if err := opts.CheckStorage(); err != nil {
 		return badOptions{err}
@@ -53,7 +58,7 @@ func (c *accountCmd) with(con *console, do func(accounts) error) error {
 	if !errors.Is(err, control.ErrNoServer) {
 		return err
 	}
-	direct, release, err := app.OpenAccounts(con.ctx, opts)
+	direct, release, err := app.OpenAccounts(con.ctx, opts, create)
 	if err != nil {
 		return err
 	}
@@ -63,12 +68,12 @@ func (c *accountCmd) with(con *console, do func(accounts) error) error {
 type accountCreateCmd struct {
 	Name  string `arg:"" help:"Name of the account."`
 	Limit *int   `help:"How many instances it may have. Default: no limit."`
-	Token string `env:"CHASQUI_TOKEN" help:"Its token, 16-256 of [A-Za-z0-9._~+/=-]. Default: drawn at random."`
+	Token string `env:"CHASQUI_NEW_TOKEN" help:"Its token, 16-256 of [A-Za-z0-9._~+/=-]. Default: drawn at random."`
 }
 
 // Run creates the account.
 func (c *accountCreateCmd) Run(con *console, parent *cli) error {
-	return parent.Account.with(con, func(a accounts) error {
+	return parent.Account.open(con, true, func(a accounts) error {
 		_, token, err := a.Create(con.ctx, c.Name, c.Token, c.Limit)
 		if err != nil {
 			return err
@@ -106,7 +111,7 @@ func (c *accountListCmd) Run(con *console, parent *cli) error {
 
 type accountRotateCmd struct {
 	Name  string `arg:"" help:"Name of the account."`
-	Token string `env:"CHASQUI_TOKEN" help:"The new token. Default: drawn at random."`
+	Token string `env:"CHASQUI_NEW_TOKEN" help:"The new token. Default: drawn at random."`
 }
 
 // Run rotates the token.
@@ -149,7 +154,11 @@ type accountDeleteCmd struct {
 // Run deletes the account.
 func (c *accountDeleteCmd) Run(con *console, parent *cli) error {
 	return parent.Account.with(con, func(a accounts) error {
-		if err := a.Delete(con.ctx, c.Name, c.Force); err != nil {
+		err := a.Delete(con.ctx, c.Name, c.Force)
+		if errors.Is(err, account.HasLinkedInstances()) {
+			return fmt.Errorf("%w: start the server to log them out, or give --force, after which the phones go on listing the devices", err)
+		}
+		if err != nil {
 			return err
 		}
 		if _, direct := a.(*account.Service); direct && c.Force {
@@ -170,7 +179,7 @@ type configCheckCmd struct {
 	sandboxCmd `embed:""`
 }
 
-// Run checks the options, and that a key given fits the data folder.
+// Run checks the options.
 func (c *configCheckCmd) Run(con *console) error {
 	if err := c.check(); err != nil {
 		return err

@@ -9,11 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/chasqui/chasqui/internal/config"
+	"github.com/chasqui/chasqui/internal/fault"
 )
 
 // Exit codes, fixed by the command-line contract.
@@ -121,10 +123,24 @@ func report(stderr io.Writer, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	_, _ = fmt.Fprintln(stderr, "chasqui:", err) // nowhere left to report a failing stderr
+	_, _ = fmt.Fprintf(stderr, "chasqui: %v%s\n", err, details(err)) // nowhere left to report a failing stderr
 	var bad badOptions
 	if errors.As(err, &bad) {
 		return exitBadOptions
 	}
 	return exitFailure
+}
+
+// details renders what a fault says of single fields: its message alone leaves
+// a person at the command line guessing.
+func details(err error) string {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return ""
+	}
+	var b strings.Builder
+	for _, d := range f.Details {
+		fmt.Fprintf(&b, "; %s: %s", d.Field, d.Reason)
+	}
+	return b.String()
 }

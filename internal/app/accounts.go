@@ -3,7 +3,10 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"go.mau.fi/whatsmeow/store/sqlstore"
 
@@ -15,11 +18,12 @@ import (
 	"github.com/chasqui/chasqui/internal/wa"
 )
 
-// OpenAccounts opens the accounts of a data folder on which no server runs.
-// The caller must call release when it is done.
-func OpenAccounts(ctx context.Context, opts config.Options) (accounts *account.Service, release func() error, err error) {
-	if err := os.MkdirAll(opts.Data, 0o700); err != nil {
-		return nil, nil, err
+// OpenAccounts opens the accounts of a data folder on which no server runs; only
+// with create is a folder without a database given one. The caller must call
+// release when it is done.
+func OpenAccounts(ctx context.Context, opts config.Options, create bool) (accounts *account.Service, release func() error, err error) {
+	if err := checkFolder(opts.Data, create); err != nil {
+		return nil, nil, fmt.Errorf("data: %w", err)
 	}
 	lock := newFolderLock(opts.Data)
 	if err := lock.Start(ctx); err != nil {
@@ -31,6 +35,17 @@ func OpenAccounts(ctx context.Context, opts config.Options) (accounts *account.S
 	}
 	release = func() error { return errors.Join(db.Close(), lock.Stop(ctx)) }
 	return account.NewService(db, stored{db}, nil), release, nil
+}
+
+func checkFolder(data string, create bool) error {
+	if create {
+		return os.MkdirAll(data, 0o700)
+	}
+	_, err := os.Stat(filepath.Join(data, databaseName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no accounts in %s: it holds no %s", data, databaseName)
+	}
+	return err
 }
 
 // stored deletes instances in the database alone: WhatsApp is not told.

@@ -55,34 +55,41 @@ type parts struct {
 }
 
 // assemble builds the parts. What it opens is closed again when it fails.
-func assemble(ctx context.Context, cfg Config) (p *parts, err error) {
+func assemble(ctx context.Context, cfg Config) (*parts, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	p = &parts{cfg: cfg, log: cfg.Logger}
+	p := &parts{cfg: cfg, log: cfg.Logger}
 	if err := os.MkdirAll(cfg.Options.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	p.lock = newFolderLock(cfg.Options.Data)
 	if err := p.lock.Start(ctx); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	if err := p.build(ctx); err != nil {
+		p.release(context.WithoutCancel(ctx))
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			p.release(context.WithoutCancel(ctx))
-		}
-	}()
-	if p.db, err = openStore(ctx, cfg.Options, p.log); err != nil {
-		return nil, err
+	return p, nil
+}
+
+// build makes everything on the locked data folder.
+func (p *parts) build(ctx context.Context) (err error) {
+	if p.db, err = openStore(ctx, p.cfg.Options, p.log); err != nil {
+		return err
 	}
-	if p.network, err = newNetwork(cfg.Sandbox, p.log); err != nil {
-		return nil, err
+	if err := checkLogins(ctx, p.db, p.cfg.Options.Data, p.cfg.Sandbox != nil); err != nil {
+		return err
+	}
+	if p.network, err = newNetwork(p.cfg.Sandbox, p.log); err != nil {
+		return err
 	}
 	if err := p.buildEngine(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	p.buildServices()
-	return p, p.buildWeb()
+	return p.buildWeb()
 }
 
 // release closes what assemble had opened before it failed.

@@ -28,8 +28,12 @@ type Client struct {
 
 // Dial connects to the server on the data folder; ErrNoServer if there is none.
 func Dial(ctx context.Context, data string) (*Client, error) {
-	path := filepath.Join(data, SocketName)
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
+		path, release, err := socketAddress(filepath.Join(data, SocketName))
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, release()) }()
 		return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
 	}
 	probe, err := dial(ctx, "", "")
@@ -107,7 +111,7 @@ func (c *Client) call(ctx context.Context, method, path string, in request, out 
 		if err := json.NewDecoder(res.Body).Decode(&f); err != nil {
 			return fmt.Errorf("control socket: status %d", res.StatusCode)
 		}
-		return fault.New(f.Kind, f.Message)
+		return fault.New(f.Kind, f.Message, f.Details...)
 	}
 	if out == nil {
 		_, err = io.Copy(io.Discard, res.Body)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -139,7 +138,7 @@ func answer(command func(*http.Request, request) (any, error)) http.HandlerFunc 
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
-			out = failure{Kind: fault.KindOf(err), Message: err.Error()}
+			out = failureOf(err)
 		}
 		_ = json.NewEncoder(w).Encode(out) // the client is gone: nobody to tell
 	}
@@ -147,8 +146,19 @@ func answer(command func(*http.Request, request) (any, error)) http.HandlerFunc 
 
 // failure carries a fault over the socket.
 type failure struct {
-	Kind    fault.Kind `json:"kind"`
-	Message string     `json:"message"`
+	Kind    fault.Kind     `json:"kind"`
+	Message string         `json:"message"`
+	Details []fault.Detail `json:"details,omitempty"`
+}
+
+// failureOf keeps the whole text of an error: its reader is the operator.
+func failureOf(err error) failure {
+	f := failure{Kind: fault.KindOf(err), Message: err.Error()}
+	var known *fault.Error
+	if errors.As(err, &known) {
+		f.Details = known.Details
+	}
+	return f
 }
 
 func decode(r *http.Request, q *request) error {
@@ -156,34 +166,4 @@ func decode(r *http.Request, q *request) error {
 		return nil
 	}
 	return json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody)).Decode(q)
-}
-
-// listenPrivate opens a socket that nobody else can reach at any moment: it is
-// made in a private folder, closed to others, and only then moved into place.
-func listenPrivate(path string) (net.Listener, error) {
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".control-*")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	private := filepath.Join(dir, "s")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: private, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(private, 0o600), os.Rename(private, path)); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return &ownedListener{Listener: l, path: path}, nil
-}
-
-// ownedListener removes its socket file when it is closed.
-type ownedListener struct {
-	net.Listener
-	path string
-}
-
-func (l *ownedListener) Close() error {
-	return errors.Join(l.Listener.Close(), os.Remove(l.path))
 }

@@ -15,6 +15,7 @@ const (
 	metaKeyCheck     = "encryption_check"
 	metaEnded        = "ended"
 	metaAppliedToken = "applied_token"
+	metaNetwork      = "network"
 )
 
 const (
@@ -71,6 +72,15 @@ func (db *DB) AppliedToken(ctx context.Context) (string, error) {
 // SetAppliedToken implements account.Store.
 func (db *DB) SetAppliedToken(ctx context.Context, tokenHash string) error {
 	return db.putMeta(ctx, metaAppliedToken, tokenHash)
+}
+
+// Network returns the name of the network on which the instances were linked,
+// empty if none was noted.
+func (db *DB) Network(ctx context.Context) (string, error) { return db.meta(ctx, metaNetwork) }
+
+// SetNetwork notes the name of that network.
+func (db *DB) SetNetwork(ctx context.Context, name string) error {
+	return db.putMeta(ctx, metaNetwork, name)
 }
 
 // meta returns the value of a key, empty if there is none.
