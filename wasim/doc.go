@@ -49,6 +49,7 @@
 // it has something to do. Server.spawn starts goroutines that Close waits for.
 //
 // Locks are small, guard the fields below them, and are never held over input or output. Order, outermost first:
-// Phone.crypto; pairingTable.mu, pairing.mu; account.mu; outbox.mu, preKeyShelf.mu, signalStore.mu, chatLog.mu,
-// inbox.mu; faults.mu, sendQueue.mu. Adding to a send queue never blocks, so a client that stops reading stops nobody.
+// Phone.crypto, appState.mu; groupTable.linking, Group.mu (parent before child); pairingTable.mu, pairing.mu;
+// account.mu; outbox.mu, preKeyShelf.mu, signalStore.mu, chatLog.mu, inbox.mu; faults.mu, sendQueue.mu. Adding to a send
+// queue never blocks, so a client that stops reading stops nobody.
 package wasim
