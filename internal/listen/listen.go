@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/chasqui/chasqui/internal/event"
 )
 
 // maxFrame bounds one event, in bytes: a 64 MiB file as base64 and more.
@@ -48,6 +50,11 @@ func New(opts Options) (*Listener, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, errors.New("url: must be the gateway's http or https address")
 	}
+	for _, name := range opts.Events {
+		if !event.Type(name).Valid() {
+			return nil, fmt.Errorf("events: %q is not among %v", name, event.Types())
+		}
+	}
 	if opts.Token == "" {
 		return nil, errors.New("token: an account or instance token is needed (--token or CHASQUI_TOKEN)")
 	}
@@ -61,13 +68,13 @@ func (l *Listener) Run(ctx context.Context) error {
 		started := time.Now()
 		err := l.session(ctx)
 		if final(err) && ctx.Err() == nil {
-			return err
+			return inWords(err)
 		}
 		pause := l.backoff.next(time.Since(started))
 		if ctx.Err() != nil {
 			return nil
 		}
-		l.note("connection lost (%v); trying again in %s", err, pause.Round(time.Millisecond))
+		l.note("connection lost (%v); trying again in %s", inWords(err), pause.Round(time.Millisecond))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -114,6 +121,25 @@ func final(err error) bool {
 	code := websocket.CloseStatus(err)
 	return code == 4401 || code == 4403 || code == 4404
 }
+
+// inWords says for people how the gateway closed a connection; other errors
+// stay as they are.
+func inWords(err error) error {
+	var closed websocket.CloseError
+	if !errors.As(err, &closed) {
+		return err
+	}
+	return closedError{closed}
+}
+
+// closedError is a close frame in words for people.
+type closedError struct{ websocket.CloseError }
+
+func (e closedError) Error() string {
+	return fmt.Sprintf("the gateway closed the connection with %d: %s", int(e.Code), e.Reason)
+}
+
+func (e closedError) Unwrap() error { return e.CloseError }
 
 // refusal turns an answer before the upgrade into an error with the gateway's
 // own words. 4xx answers but 429 are final.

@@ -157,8 +157,9 @@ func TestPrettyKeepsOrderAndShortens(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	for name, opts := range map[string]listen.Options{
-		"url":   {URL: "127.0.0.1:8080", Token: token},
-		"token": {URL: "http://127.0.0.1:8080"},
+		"url":    {URL: "127.0.0.1:8080", Token: token},
+		"token":  {URL: "http://127.0.0.1:8080"},
+		"events": {URL: "http://127.0.0.1:8080", Token: token, Events: []string{"call.update", "message.sent"}},
 	} {
 		if _, err := listen.New(opts); err == nil || !strings.HasPrefix(err.Error(), name+":") {
 			t.Errorf("%s: error %v", name, err)
