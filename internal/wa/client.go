@@ -47,7 +47,7 @@ type client struct {
 	settings instance.Settings
 	presence string // available or unavailable, as sent last
 	typists  int    // sends that are showing typing
-	picture  string
+	self     identity
 	sends    map[string]chan struct{}
 	groups   map[types.JID]waconv.Group
 	waiting  map[types.MessageID]*missing
@@ -66,7 +66,7 @@ func newClient(e *Engine, spec instance.Spec, device *store.Device, signal func(
 	c := &client{
 		engine: e, spec: spec, log: log,
 		life: walog.Context(life, log), end: end,
-		settings: spec.Settings, presence: string(types.PresenceUnavailable),
+		settings: spec.Settings, presence: string(types.PresenceUnavailable), self: identityOf(device),
 		labels: labelState{stale: e.opts.Unclean && device.ID != nil},
 	}
 	c.signals.deliver = signal
@@ -215,7 +215,7 @@ func (c *client) claimLine(hangUp context.CancelFunc) bool {
 	c.hangUp, c.calling, c.online = hangUp, true, false
 	c.trouble.refusing, c.trouble.reason = false, ""
 	c.pairing = nil
-	if c.wm.Store.ID == nil {
+	if c.self.device.IsEmpty() {
 		c.pairing = make(chan struct{})
 	}
 	return true

@@ -23,8 +23,8 @@ var _ waconv.Directory = directory{}
 
 // Self implements waconv.Directory.
 func (d directory) Self() (pn, lid types.JID) {
-	device := d.c.wm.Store
-	return device.GetJID().ToNonAD(), device.GetLID().ToNonAD()
+	me := d.c.me()
+	return me.device.ToNonAD(), me.lid.ToNonAD()
 }
 
 // Alternate implements waconv.Directory.
@@ -43,8 +43,8 @@ func (d directory) Alternate(j types.JID) types.JID {
 // Name implements waconv.Directory: the name saved on the phone, else a
 // business's, else what they call themselves, else what was stored earlier.
 func (d directory) Name(j types.JID) string {
-	if pn, lid := d.Self(); j == pn || j == lid {
-		return d.c.wm.Store.PushName
+	if me := d.c.me(); j == me.device.ToNonAD() || j == me.lid.ToNonAD() {
+		return me.pushName
 	}
 	if d.c.wm.Store.Contacts != nil && j.Server != types.NewsletterServer {
 		contact, err := d.c.wm.Store.Contacts.GetContact(d.c.life, j)

@@ -84,7 +84,7 @@ func (c *client) onReceipt(e *events.Receipt) bool {
 }
 
 func (c *client) onPicture(e *events.Picture) {
-	if e.JID.ToNonAD() == c.wm.Store.GetJID().ToNonAD() {
+	if e.JID.ToNonAD() == c.me().device.ToNonAD() {
 		c.spawn(c.refreshPicture)
 	}
 	c.insist(e)
@@ -175,7 +175,7 @@ func (c *client) panicked(evt any, cause any) bool {
 	c.log.Error("an event handler panicked", "cause", cause, "stack", string(debug.Stack()))
 	message, ok := evt.(*events.Message)
 	if ok && c.poisonous(message.Info.ID) {
-		return c.insistOn([]dispatch.Item{waconv.Placeholder(message.Info, "unreadable", directory{c})})
+		return c.insistOn([]dispatch.Item{c.placeholder(message.Info, "unreadable")})
 	}
 	c.troubled(errPanicked)
 	return false

@@ -305,6 +305,18 @@ func (l *signalLog) wait(t *testing.T, kind instance.SignalKind) instance.Signal
 	}
 }
 
+// find returns the first signal of that kind, taken by wait or not.
+func (l *signalLog) find(kind instance.SignalKind) (instance.Signal, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.list {
+		if s.Kind == kind {
+			return s, true
+		}
+	}
+	return instance.Signal{}, false
+}
+
 func (l *signalLog) kinds() []instance.SignalKind {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -93,6 +93,42 @@ func TestMessagesKeepTheirOrder(t *testing.T) {
 	}
 }
 
+// Receipts and group changes are held like messages.
+func TestReceiptsAndGroupChangesComeAgainToo(t *testing.T) {
+	r := newRig(t)
+	own, ana := r.net.Phone(ownNumber), r.net.Phone(anaNumber)
+	r.link(own, instance.Settings{})
+	g, err := r.net.CreateGroup("Dev team", ana, own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitData(t, r.events, "created", func(e *event.Group) bool { return e.Type == "created" })
+	id := r.sendText(ana, "hi")
+	waitData(t, r.events, "the delivery", func(s *event.Status) bool { return contains(s.MessageIDs, id) })
+	causes := map[string]func() error{
+		"receipt": func() error { return ana.Receipt(r.ctx(), ownNumber, []string{id}, "read") },
+		"group": func() error {
+			name := "Product team"
+			return g.Update(r.ctx(), ana, wasim.GroupChange{Name: &name})
+		},
+	}
+	for what, cause := range causes {
+		failed := make(chan struct{}, 64)
+		r.events.failWith(func(dispatch.Item) error {
+			failed <- struct{}{}
+			return errors.New("disk full")
+		})
+		if err := cause(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		<-failed
+		r.events.failWith(nil)
+		r.reconnect()
+	}
+	waitData(t, r.events, "the read receipt", func(s *event.Status) bool { return s.Status == "read" })
+	waitData(t, r.events, "the new name", func(e *event.Group) bool { return e.Type == "name" && e.Value == "Product team" })
+}
+
 func messageOrder(items []dispatch.Item) []string {
 	var ids []string
 	for _, i := range items {

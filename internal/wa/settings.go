@@ -2,10 +2,8 @@ package wa
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
@@ -50,20 +48,23 @@ func (c *client) notePresence(p string) {
 }
 
 // announce sends our presence as the settings want it. Offline is announced
-// too: it is how WhatsApp learns our push name. Without a push name it cannot
-// be sent; it is tried again when the name arrives.
+// too: it is how WhatsApp learns our push name. Without a push name, as right
+// after pairing, it cannot be sent; it is sent when the name arrives.
 func (c *client) announce(ctx context.Context) {
+	if c.me().pushName == "" {
+		return
+	}
 	presence := types.PresenceUnavailable
 	if c.currentSettings().KeepOnlineStatus {
 		presence = types.PresenceAvailable
 	}
-	err := c.wm.SendPresence(ctx, presence)
-	switch {
-	case err == nil:
-		c.notePresence(string(presence))
-	case !errors.Is(err, whatsmeow.ErrNoPushName) && ctx.Err() == nil:
-		c.log.Warn("presence could not be sent", "error", err)
+	if err := c.wm.SendPresence(ctx, presence); err != nil {
+		if ctx.Err() == nil {
+			c.log.Warn("presence could not be sent", "error", err)
+		}
+		return
 	}
+	c.notePresence(string(presence))
 }
 
 // autoRead queues a read receipt for a message of somebody else.

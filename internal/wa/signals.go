@@ -49,25 +49,10 @@ func (c *client) signal(s instance.Signal) {
 	c.signals.send(s)
 }
 
-// login is the linked device as far as known.
-func (c *client) login() instance.Login {
-	device := c.wm.Store
-	l := instance.Login{PushName: device.PushName, BusinessName: device.BusinessName}
-	if id := device.GetJID(); !id.IsEmpty() {
-		l.DeviceJID = id.String()
-	}
-	if lid := device.GetLID(); !lid.IsEmpty() {
-		l.LID = lid.String()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l.PictureURL = c.picture
-	return l
-}
-
 // tellConnection reports what an event says about the connection, and does
 // what follows from it.
 func (c *client) tellConnection(evt any) {
+	c.learnSelf(evt)
 	switch evt.(type) {
 	case *events.ManualLoginReconnect:
 		c.spawn(c.relogin)
@@ -150,8 +135,7 @@ func (c *client) profileChanged() {
 
 // refreshPicture reads our own profile picture; no picture is an empty URL.
 func (c *client) refreshPicture(ctx context.Context) {
-	own := c.wm.Store.GetJID().ToNonAD()
-	info, err := c.wm.GetProfilePictureInfo(ctx, own, nil)
+	info, err := c.wm.GetProfilePictureInfo(ctx, c.me().device.ToNonAD(), nil)
 	if err != nil && !errors.Is(err, whatsmeow.ErrProfilePictureNotSet) {
 		c.log.Debug("the profile picture could not be read", "error", err)
 		return
@@ -161,8 +145,8 @@ func (c *client) refreshPicture(ctx context.Context) {
 		url = info.URL
 	}
 	c.mu.Lock()
-	changed := c.picture != url
-	c.picture = url
+	changed := c.self.picture != url
+	c.self.picture = url
 	c.mu.Unlock()
 	if changed {
 		c.signal(instance.Signal{Kind: instance.SignalProfile, Login: c.login()})

@@ -79,7 +79,8 @@ func (c *client) overdue(m *missing) {
 	}
 }
 
-// flushWaiting reports all waits now: nobody would after the end.
+// flushWaiting reports all waits now: nobody would after the end. It tries each
+// only once, so that a store that fails does not hold up the end.
 func (c *client) flushWaiting() {
 	c.mu.Lock()
 	waiting := c.waiting
@@ -87,13 +88,20 @@ func (c *client) flushWaiting() {
 	c.mu.Unlock()
 	for _, m := range waiting {
 		m.timer.Stop()
-		c.tellMissing(m.info, m.rawType)
+		if err := c.engine.publisher.Publish(c.life, c.spec.ID, c.placeholder(m.info, m.rawType)); err != nil {
+			c.engine.stats.lost.Add(1)
+			c.log.Error("an undecryptable message could not be recorded", "message", m.info.ID, "error", err)
+		}
 	}
 }
 
 func (c *client) tellMissing(info types.MessageInfo, rawType string) {
+	c.insistOn([]dispatch.Item{c.placeholder(info, rawType)})
+}
+
+func (c *client) placeholder(info types.MessageInfo, rawType string) dispatch.Item {
 	c.engine.stats.placeholders.Add(1)
-	c.insistOn([]dispatch.Item{waconv.Placeholder(info, rawType, directory{c})})
+	return waconv.Placeholder(info, rawType, directory{c})
 }
 
 // A connection on which this many messages fail to decrypt within the window
