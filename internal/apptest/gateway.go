@@ -40,12 +40,26 @@ type Gateway struct {
 // stops with the test.
 func Start(t testing.TB, flags ...string) *Gateway {
 	t.Helper()
-	g := &Gateway{Network: wasim.Start(t), Data: dataFolder(t), t: t}
+	network := wasim.Start(t)
+	return start(t, network, network.URL(), flags)
+}
+
+// StartBehind is Start with a front between the gateway and its network.
+func StartBehind(t testing.TB, flags ...string) (*Gateway, *Front) {
+	t.Helper()
+	network := wasim.Start(t)
+	front := NewFront(t, network.URL())
+	return start(t, network, front.url, flags), front
+}
+
+func start(t testing.TB, network *wasim.Server, url string, flags []string) *Gateway {
+	t.Helper()
+	g := &Gateway{Network: network, Data: dataFolder(t), t: t}
 	g.Network.Handle("/sandbox/", sandbox.New(g.Network, sandbox.Options{}))
 	base := []string{"--listen", "127.0.0.1:0", "--data", g.Data, "--account-token", Token, "--rate-limit", "0"}
 	g.config = app.Config{
 		Options: Options(t, append(base, flags...)...),
-		Sandbox: &config.Sandbox{Network: g.Network.URL()},
+		Sandbox: &config.Sandbox{Network: url},
 		Version: "test", Logger: logger(t),
 	}
 	g.Boot()
