@@ -49,15 +49,23 @@ func handleGroupIQ(c *conn, iq *Node) {
 	handler := groupHandlers[ask.Tag]
 	g := c.server.groups.find(to)
 	switch {
-	case handler == nil:
-		c.unanswerable(iq)
 	case g == nil:
 		c.send(failure(iq, 404, "item-not-found"))
-	case !g.has(c.device.account):
+	case ask.Tag == "accept": // an invitation, by somebody who is not in the group
+		c.answerChange(iq, g.accept(c.device.account, stringAttr(&ask, "code")))
+	case handler == nil:
+		c.unanswerable(iq)
+	case !g.has(c.device.account) && !c.invitedTo(g, &ask):
 		c.send(failure(iq, 403, "forbidden"))
 	default:
 		handler(c, iq, g, &ask)
 	}
+}
+
+// invitedTo reports whether a client asks about a group that its account was invited to.
+func (c *conn) invitedTo(g *Group, ask *Node) bool {
+	invitation := ask.GetChildByTag("add_request")
+	return ask.Tag == "query" && g.invites(c.device.account, stringAttr(&invitation, "code"))
 }
 
 // has reports whether an account belongs to the group.

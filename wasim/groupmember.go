@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // Participants makes a person change who is in the group. action is add, remove, promote, demote (by actor, to people),
@@ -55,8 +56,11 @@ func (g *Group) change(by *account, action string, people []*account) ([]verdict
 	out := make([]verdict, 0, len(people))
 	for _, a := range people {
 		code := g.refusal(action, a)
-		if code == 0 && !slices.Contains(changed, a) {
+		switch {
+		case code == 0 && !slices.Contains(changed, a):
 			changed = append(changed, a)
+		case code == 403:
+			g.state.invited[a] = inviteCode()
 		}
 		out = append(out, verdict{a, code})
 	}
@@ -81,7 +85,8 @@ func (g *Group) may(by *account, action string, people []*account) bool {
 	}
 }
 
-// refusal is 0 if the action makes sense for a person: 409 already in, 404 not in, 403 does not let himself be added.
+// refusal is 0 if the action makes sense for a person: 409 already in, 404 not in, 403 does not let himself be added
+// and has to be invited.
 func (g *Group) refusal(action string, a *account) int {
 	_, in := g.state.members[a]
 	switch {
@@ -110,6 +115,7 @@ func (g *Group) apply(by *account, action, reason string, people []*account) {
 		case "add":
 			g.state.members[a] = member
 			delete(g.state.requests, a)
+			delete(g.state.invited, a)
 		case "remove":
 			delete(g.state.members, a)
 		case "promote":
@@ -159,6 +165,24 @@ func (g *Group) joinByLink(a *account) error {
 	}
 	g.apply(a, "add", "invite", []*account{a})
 	return nil
+}
+
+// accept lets a person in who was invited with this code.
+func (g *Group) accept(a *account, code string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if code == "" || g.state.invited[a] != code || g.state.deleted {
+		return ErrNotFound
+	}
+	g.apply(a, "add", "", []*account{a})
+	return nil
+}
+
+// invites reports whether a person was invited with this code.
+func (g *Group) invites(a *account, code string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return code != "" && g.state.invited[a] == code
 }
 
 // request notes a request to join and tells the administrators. The children of created_membership_requests are
@@ -223,6 +247,9 @@ func (g *Group) decide(by *account, approve bool, people []*account) ([]verdict,
 	return out, nil
 }
 
+// invitationLifetime is how long an invitation says it is good for. The network does not count.
+const invitationLifetime = 3 * 24 * time.Hour
+
 // verdictNodes is how an answer names people. The caller must not hold g.mu.
 func (g *Group) verdictNodes(verdicts []verdict) []Node {
 	g.mu.Lock()
@@ -232,6 +259,10 @@ func (g *Group) verdictNodes(verdicts []verdict) []Node {
 		out[i] = g.participant(v.account, g.state.members[v.account])
 		if v.code != 0 {
 			out[i].Attrs["error"] = strconv.Itoa(v.code)
+		}
+		if code := g.state.invited[v.account]; code != "" {
+			expires := timestamp(g.server.now().Add(invitationLifetime))
+			out[i].Content = []Node{{Tag: "add_request", Attrs: Attrs{"code": code, "expiration": expires}}}
 		}
 	}
 	return out

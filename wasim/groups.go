@@ -69,7 +69,8 @@ type groupState struct {
 	children  []*Group
 	members   map[*account]role
 	requests  map[*account]time.Time
-	version   uint64 // of the participants, and of the announce setting
+	invited   map[*account]string // codes for people who do not let themselves be added
+	version   uint64              // of the participants, and of the announce setting
 }
 
 // stamped is a text with who wrote it and when.
@@ -162,7 +163,8 @@ func (s *Server) newGroup(name string, owner *account, lid bool) *Group {
 	now := s.now()
 	g := &Group{server: s, lid: lid, creator: owner, created: now, state: groupState{
 		name: stamped{name, owner, now}, addMode: everyoneAdd, invite: inviteCode(),
-		members: map[*account]role{owner: superAdmin}, requests: map[*account]time.Time{}, version: 1,
+		members: map[*account]role{owner: superAdmin}, requests: map[*account]time.Time{},
+		invited: map[*account]string{}, version: 1,
 	}}
 	s.groups.add(g)
 	return g

@@ -313,6 +313,37 @@ func TestGroupQueriesOfAClient(t *testing.T) {
 	}
 }
 
+// TestGroupInvitation: who does not let himself be added gets an invitation instead, and may look and accept.
+func TestGroupInvitation(t *testing.T) {
+	p := newParty(t, wasim.GroupOptions{})
+	promote(t, p)
+	shy, group := linked(t, p.server, p.other), jid(t, p.group.JID())
+	if _, err := shy.SetPrivacySetting(t.Context(), types.PrivacySettingTypeGroupAdd, types.PrivacySettingNone); err != nil {
+		t.Fatal(err)
+	}
+	added, err := p.client.UpdateGroupParticipants(t.Context(), group, []types.JID{jid(t, p.other.JID())}, whatsmeow.ParticipantChangeAdd)
+	if err != nil || len(added) != 1 || added[0].Error != 403 || added[0].AddRequest == nil {
+		t.Fatalf("add: %+v, %v", added, err)
+	}
+	inviter, invitation := jid(t, p.bot.JID()), added[0].AddRequest
+	if _, err = shy.GetGroupInfo(t.Context(), group); !errors.Is(err, whatsmeow.ErrNotInGroup) {
+		t.Errorf("without the invitation: %v", err)
+	}
+	info, err := shy.GetGroupInfoFromInvite(t.Context(), group, inviter, invitation.Code, invitation.Expiration.Unix())
+	if err != nil || info.Name != "Dev team" {
+		t.Errorf("info: %+v, %v", info, err)
+	}
+	if err = shy.JoinGroupWithInvite(t.Context(), group, inviter, "wrong", invitation.Expiration.Unix()); err == nil {
+		t.Error("a wrong code was accepted")
+	}
+	if err = shy.JoinGroupWithInvite(t.Context(), group, inviter, invitation.Code, invitation.Expiration.Unix()); err != nil {
+		t.Errorf("accept: %v", err)
+	}
+	if e := await[*events.JoinedGroup](shy); e.JID != group {
+		t.Errorf("joined: %+v", e)
+	}
+}
+
 func TestGroupForbids(t *testing.T) {
 	p := newParty(t, wasim.GroupOptions{})
 	ctx := t.Context()
