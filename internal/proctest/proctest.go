@@ -52,6 +52,7 @@ type Process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	stderr *bytes.Buffer
+	rest   *bytes.Buffer // standard output after the first line
 	exited chan error
 	once   sync.Once
 }
@@ -60,7 +61,7 @@ type Process struct {
 // it at the end of the test.
 func Start(t testing.TB, args ...string) *Process {
 	t.Helper()
-	p := &Process{t: t, cmd: exec.Command(Binary(t), args...), stderr: &bytes.Buffer{}, exited: make(chan error, 1)}
+	p := &Process{t: t, cmd: exec.Command(Binary(t), args...), stderr: &bytes.Buffer{}, rest: &bytes.Buffer{}, exited: make(chan error, 1)}
 	p.cmd.Stderr = p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -75,7 +76,7 @@ func Start(t testing.TB, args ...string) *Process {
 		r := bufio.NewReader(stdout)
 		text, _ := r.ReadString('\n')
 		line <- text
-		_, _ = io.Copy(io.Discard, r)
+		_, _ = io.Copy(p.rest, r)
 		p.exited <- p.cmd.Wait()
 	}()
 	select {
@@ -95,6 +96,14 @@ func Start(t testing.TB, args ...string) *Process {
 // PID is the process's number.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
+// Signal sends a signal to the process.
+func (p *Process) Signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Error(err)
+	}
+}
+
 // Kill ends the process with SIGKILL and waits for it; a second call does
 // nothing.
 func (p *Process) Kill() {
@@ -108,13 +117,15 @@ func (p *Process) Kill() {
 func (p *Process) Terminate() (code int, stderr string) {
 	p.t.Helper()
 	p.once.Do(func() {
-		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			p.t.Error(err)
-		}
+		p.Signal(syscall.SIGTERM)
 		<-p.exited
 	})
 	return p.cmd.ProcessState.ExitCode(), p.stderr.String()
 }
+
+// Rest is what the process wrote to standard output after the line that says
+// where it listens. It must have ended.
+func (p *Process) Rest() string { return p.rest.String() }
 
 // Do sends a request with a JSON body to the process and decodes the answer,
 // which must be a success, into out unless that is nil.
