@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,12 +74,13 @@ func TestPushNameArrivesAsProfile(t *testing.T) {
 	}
 	phone.SetPicture([]byte("picture"))
 	r.link(phone, instance.Settings{})
-	for {
-		s := r.signals.wait(t, instance.SignalProfile)
-		if s.Login.PushName == "Sales" && s.Login.PictureURL != "" {
-			return
-		}
-	}
+	poll(t, "the name and the picture", func() bool {
+		r.signals.mu.Lock()
+		defer r.signals.mu.Unlock()
+		return slices.ContainsFunc(r.signals.list, func(s instance.Signal) bool {
+			return s.Kind == instance.SignalProfile && s.Login.PushName == "Sales" && s.Login.PictureURL != ""
+		})
+	})
 }
 
 func TestStoredLoginIsResumed(t *testing.T) {
@@ -234,7 +236,7 @@ func TestPhoneIsSeenByItsPeerMessages(t *testing.T) {
 func TestAskPhoneIsAnswered(t *testing.T) {
 	r := newRig(t)
 	r.link(r.net.Phone(ownNumber), instance.Settings{})
-	r.signals.wait(t, instance.SignalProfile) // the app state keys have come
+	r.signals.profile(t)
 	if err := r.client.AskPhone(r.ctx()); err != nil {
 		t.Errorf("AskPhone: %v", err)
 	}

@@ -317,6 +317,12 @@ func (l *signalLog) find(kind instance.SignalKind) (instance.Signal, bool) {
 	return instance.Signal{}, false
 }
 
+// profile waits until the push name has come, and with it the app state keys.
+func (l *signalLog) profile(t *testing.T) {
+	t.Helper()
+	poll(t, "the profile", func() bool { _, ok := l.find(instance.SignalProfile); return ok })
+}
+
 func (l *signalLog) kinds() []instance.SignalKind {
 	l.mu.Lock()
 	defer l.mu.Unlock()

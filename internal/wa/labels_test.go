@@ -51,7 +51,7 @@ func TestLabelsAreTold(t *testing.T) {
 	r := newRig(t)
 	own, ana := r.net.Phone(ownNumber), r.net.Phone(anaNumber)
 	r.link(own, instance.Settings{})
-	r.signals.wait(t, instance.SignalProfile)
+	r.signals.profile(t)
 	if err := own.EditLabel(r.ctx(), "100", "New customer", 3, false); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestLabelsAreReadWholeAfterAnUncleanStop(t *testing.T) {
 	m.events = r.events
 	own := r.net.Phone(ownNumber)
 	r.link(own, instance.Settings{})
-	r.signals.wait(t, instance.SignalProfile)
+	r.signals.profile(t)
 	if err := own.EditLabel(r.ctx(), "1", "Kept", 1, false); err != nil {
 		t.Fatal(err)
 	}
