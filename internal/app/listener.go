@@ -16,8 +16,13 @@ import (
 	"time"
 
 	"github.com/chasqui/chasqui/internal/config"
+	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/hub"
 )
+
+// requestGrace is how long requests that run may go on once the server stops. It
+// is longer than a send is given, and leaves time to close what lies below.
+const requestGrace = 7 * time.Second
 
 // webServer serves HTTP or HTTPS on the configured address.
 type webServer struct {
@@ -26,6 +31,7 @@ type webServer struct {
 	log     *slog.Logger
 	url     atomic.Pointer[string] // set once the port is known
 	server  *http.Server
+	cut     context.CancelCauseFunc // ends the requests' contexts
 	done    chan struct{}
 	certs   *certificates // nil without TLS
 }
@@ -45,7 +51,10 @@ func (s *webServer) Start(ctx context.Context) error {
 		l = tls.NewListener(hub.Listener(l), s.certs.config())
 	}
 	s.setURL(scheme, l.Addr())
+	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	s.cut = cut
 	s.server = &http.Server{
+		BaseContext:       func(net.Listener) context.Context { return requests },
 		Handler:           s.handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -63,11 +72,15 @@ func (s *webServer) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop lets running requests finish as long as ctx allows, then cuts them.
+// Stop lets running requests finish, ends the contexts of those that take longer
+// than requestGrace, and cuts them when ctx ends.
 func (s *webServer) Stop(ctx context.Context) error {
 	if s.server == nil {
 		return nil
 	}
+	late := time.AfterFunc(requestGrace, func() { s.cut(fault.ShuttingDown()) })
+	defer s.cut(nil)
+	defer late.Stop()
 	err := s.server.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, s.server.Close())

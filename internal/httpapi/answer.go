@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"math"
 	"net/http"
@@ -94,9 +95,13 @@ func send(w http.ResponseWriter, status int, contentType string, body []byte) {
 }
 
 // fail answers err. An error that is not a fault becomes 500 with the given
-// text; its own goes to the log, once.
+// text; its own goes to the log, once. A request that a stopping server has
+// ended is told so.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error, text string) {
 	f := fault.Of(err, text)
+	if f.Kind == fault.Internal && errors.Is(context.Cause(r.Context()), fault.ShuttingDown()) {
+		f = fault.ShuttingDown() // it failed because a stopping server ended it
+	}
 	status, ok := statusOf[f.Kind]
 	if !ok {
 		status = http.StatusInternalServerError
