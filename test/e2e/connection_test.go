@@ -251,6 +251,24 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
+// TestHeartbeatStall: a client that is not silent but takes not one byte while
+// data wait is dropped without a close frame.
+func TestHeartbeatStall(t *testing.T) {
+	g, s := linked(t, "--websocket-stall", "300ms")
+	set(g, object{"enabled": true, "mediaBase64": true})
+	stalled := connectBy(t, g, narrow())
+	huge := aPicture
+	huge.Media = &wasim.Media{Type: "image", Mimetype: "image/png", Data: make([]byte, 4<<20)}
+	id := send(t, g, ana, huge)
+	s.Expect("message.exchange", is{"message.id": id})
+	pulse := ws.MustCompileFrame(ws.MaskFrame(ws.NewPongFrame(nil)))
+	apptest.Eventually(t, func() bool {
+		_, err := stalled.conn.Write(pulse)
+		return err != nil
+	}, func() string { return "a stalled client is not dropped" })
+	waitClients(t, g, 1)
+}
+
 // waitClients waits until the instance has n clients.
 func waitClients(t *testing.T, g *apptest.Gateway, n int) {
 	t.Helper()
@@ -278,8 +296,13 @@ func load(t *testing.T, g *apptest.Gateway, n, size int) []wasim.LoadMessage {
 // others get everything in order, and the sender is not held up.
 func TestBufferASlowClientIsCutAlone(t *testing.T) {
 	g, s := linked(t)
+	set(g, object{"enabled": true, "mediaBase64": true})
 	slow := connectBy(t, g, narrow())
-	sent := load(t, g, 400, 60_000)
+	huge := aPicture
+	huge.Media = &wasim.Media{Type: "image", Mimetype: "image/png", Data: make([]byte, 4<<20)} // more than the kernel takes
+	id := send(t, g, ana, huge)
+	s.Expect("message.exchange", is{"message.id": id, "message.media.base64": "*"})
+	sent := load(t, g, 300, 100)
 	for _, m := range sent {
 		s.Expect("message.exchange", is{"message.id": m.ID})
 	}
@@ -287,7 +310,7 @@ func TestBufferASlowClientIsCutAlone(t *testing.T) {
 	if code := slow.closed(); code != 4408 {
 		t.Errorf("closed with %d, want 4408", code)
 	}
-	id := say(t, g, bruno, "goes on")
+	id = say(t, g, bruno, "goes on")
 	s.Expect("message.exchange", is{"message.id": id})
 }
 
