@@ -61,8 +61,15 @@ type Process struct {
 // it at the end of the test.
 func Start(t testing.TB, args ...string) *Process {
 	t.Helper()
+	return StartIn(t, "", nil, args...)
+}
+
+// StartIn is Start in the folder dir, "" being the test's own, with variables
+// KEY=VALUE added to the environment.
+func StartIn(t testing.TB, dir string, env []string, args ...string) *Process {
+	t.Helper()
 	p := &Process{t: t, cmd: exec.Command(Binary(t), args...), stderr: &bytes.Buffer{}, rest: &bytes.Buffer{}, exited: make(chan error, 1)}
-	p.cmd.Stderr = p.stderr
+	p.cmd.Stderr, p.cmd.Dir, p.cmd.Env = p.stderr, dir, append(os.Environ(), env...)
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

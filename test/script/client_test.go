@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"regexp"
 	"strings"
 	"time"
@@ -59,6 +60,39 @@ func (w *world) curl(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if failed := res.StatusCode >= 300; failed != neg {
 		ts.Fatalf("%s %s: %s: %s", args[0], args[1], res.Status, answer)
+	}
+}
+
+// later sends a request in the background and returns once it has left.
+func (w *world) later(ts *testscript.TestScript, _ bool, args []string) {
+	left := make(chan struct{})
+	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(left) }}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(context.Background(), trace),
+		args[0], w.process.URL+args[1], strings.NewReader(strings.Join(args[2:], "")))
+	ts.Check(err)
+	req.Header.Set("token", ts.Getenv("TOKEN"))
+	w.pending = make(chan string, 1)
+	go func() {
+		res, err := client.Do(req)
+		if err != nil {
+			w.pending <- err.Error()
+			return
+		}
+		defer res.Body.Close()
+		answer, err := io.ReadAll(res.Body)
+		w.pending <- fmt.Sprint(res.Status, " ", string(answer), " ", err)
+	}()
+	<-left
+}
+
+// answered waits for the answer to later.
+func (w *world) answered(ts *testscript.TestScript, _ bool, _ []string) {
+	select {
+	case answer := <-w.pending:
+		_, err := fmt.Fprintln(ts.Stdout(), answer)
+		ts.Check(err)
+	case <-time.After(patience):
+		ts.Fatalf("no answer")
 	}
 }
 

@@ -60,7 +60,11 @@ func (w *world) start(ts *testscript.TestScript, _ bool, args []string) {
 	if w.process != nil {
 		w.process.Kill()
 	}
-	w.process = proctest.Start(w.t, args...)
+	var env []string
+	for strings.Contains(args[0], "=") {
+		env, args = append(env, args[0]), args[1:]
+	}
+	w.process = proctest.StartIn(w.t, ts.Getenv("WORK"), env, args...)
 	ts.Setenv("URL", w.process.URL)
 	ts.Defer(w.process.Kill)
 }
@@ -91,6 +95,28 @@ func (w *world) stop(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// kill sends the second signal when the first has closed the port.
+func (w *world) kill(ts *testscript.TestScript, _ bool, _ []string) {
+	w.process.Signal(syscall.SIGTERM)
+	for deadline := time.Now().Add(patience); ; {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(w.process.URL, "http://"))
+		if err != nil {
+			break
+		}
+		ts.Check(conn.Close())
+		if time.Now().After(deadline) {
+			ts.Fatalf("SIGTERM did not close the port")
+		}
+	}
+	began := time.Now()
+	if got, _ := w.process.Terminate(); got != 1 {
+		ts.Fatalf("exit code %d, want 1", got)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		ts.Fatalf("the second signal took %s", took)
+	}
+}
+
 func (w *world) hangup(*testscript.TestScript, bool, []string) { w.process.Signal(syscall.SIGHUP) }
 
 func (w *world) hidden(ts *testscript.TestScript, _ bool, args []string) {
@@ -116,4 +142,17 @@ func certificate(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+}
+
+// certificateIs waits until the server presents the certificate of that name.
+func (w *world) certificateIs(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(patience); ; {
+		res, _ := w.ask(ts, "GET", "/health", "")
+		if res.TLS.PeerCertificates[0].Subject.CommonName == args[0] {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("the certificate is still %s", res.TLS.PeerCertificates[0].Subject.CommonName)
+		}
+	}
 }

@@ -4,15 +4,20 @@
 //	chasqui ARGS...            run the binary
 //	code N ARGS...             run the binary, which must end with exit code N
 //	sandbox [ARGS...]          start a sandbox gateway; sets $URL
-//	start ARGS...              start any server of the binary; sets $URL
+//	start [KEY=VALUE...] ARGS...  start any server of the binary, with these
+//	                           variables; sets $URL
 //	network [ARGS...]          start a simulated network; sets $NETWORK
 //	stop [N]                   SIGTERM; must end within 15 s with exit code N (0),
 //	                           having said nothing more on standard output; its
 //	                           log is stderr
 //	hangup                     SIGHUP
+//	kill                       SIGTERM twice: must end with exit code 1 at once
 //	certificate NAME CERT KEY  make a certificate and its key
+//	certificateis NAME         wait until the server presents that certificate
 //	curl METHOD PATH [JSON]    ask the gateway, with $TOKEN; the answer is stdout,
 //	                           status line and headers are stderr
+//	later METHOD PATH [JSON]   curl in the background, once it has been sent
+//	answered                   wait for its answer, which is stdout
 //	header NAME [VALUE]        send a header with every request from now on
 //	save VAR FIELD             put a string of the last answer into $VAR
 //	until PATH TEXT...         GET until the answer has all the texts
@@ -46,6 +51,7 @@ type world struct {
 	answer  []byte // the last one
 	socket  *websocket.Conn
 	frames  [][]byte
+	pending chan string // the answer to later
 }
 
 func TestScripts(t *testing.T) {
@@ -63,23 +69,27 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"chasqui":     chasqui,
-			"code":        code,
-			"certificate": certificate,
-			"sandbox":     verb((*world).sandbox),
-			"start":       verb((*world).start),
-			"network":     verb((*world).startNetwork),
-			"stop":        verb((*world).stop),
-			"hangup":      verb((*world).hangup),
-			"curl":        verb((*world).curl),
-			"header":      verb((*world).header),
-			"save":        verb((*world).save),
-			"until":       verb((*world).until),
-			"phone":       verb((*world).phone),
-			"ws":          verb((*world).ws),
-			"expect":      verb((*world).expect),
-			"closed":      verb((*world).closed),
-			"hidden":      verb((*world).hidden),
+			"chasqui":       chasqui,
+			"code":          code,
+			"certificate":   certificate,
+			"certificateis": verb((*world).certificateIs),
+			"sandbox":       verb((*world).sandbox),
+			"start":         verb((*world).start),
+			"network":       verb((*world).startNetwork),
+			"stop":          verb((*world).stop),
+			"hangup":        verb((*world).hangup),
+			"curl":          verb((*world).curl),
+			"later":         verb((*world).later),
+			"answered":      verb((*world).answered),
+			"kill":          verb((*world).kill),
+			"header":        verb((*world).header),
+			"save":          verb((*world).save),
+			"until":         verb((*world).until),
+			"phone":         verb((*world).phone),
+			"ws":            verb((*world).ws),
+			"expect":        verb((*world).expect),
+			"closed":        verb((*world).closed),
+			"hidden":        verb((*world).hidden),
 		},
 	})
 }
