@@ -128,6 +128,8 @@ func show(o Option, v any) string {
 	switch t := rv.Interface().(type) {
 	case Duration:
 		text = durationText(t)
+	case Size:
+		text = sizeText(t)
 	case List:
 		text = strings.Join(t, ",")
 	}

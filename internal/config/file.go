@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
 	yaml "go.yaml.in/yaml/v3"
@@ -91,12 +90,4 @@ func (f *File) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, err
 		}
 	}
 	return nil, nil
-}
-
-func durationText(d Duration) string {
-	v := time.Duration(d)
-	if v > 0 && v%(24*time.Hour) == 0 {
-		return fmt.Sprintf("%dd", v/(24*time.Hour))
-	}
-	return v.String()
 }

@@ -29,6 +29,14 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+func durationText(d Duration) string {
+	v := time.Duration(d)
+	if v > 0 && v%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%dd", v/(24*time.Hour))
+	}
+	return v.String()
+}
+
 // Size is a number of bytes, written as 16MiB, 512KiB, 1GiB or plain bytes.
 type Size int64
 
@@ -51,6 +59,19 @@ func (z *Size) UnmarshalText(text []byte) error {
 	}
 	*z = Size(n << shift)
 	return nil
+}
+
+// sizeText writes a size with the largest unit that divides it.
+func sizeText(z Size) string {
+	for _, unit := range []struct {
+		suffix string
+		shift  int
+	}{{"GiB", 30}, {"MiB", 20}, {"KiB", 10}} {
+		if n := int64(z) >> unit.shift; n > 0 && n<<unit.shift == int64(z) {
+			return fmt.Sprintf("%d%s", n, unit.suffix)
+		}
+	}
+	return strconv.FormatInt(int64(z), 10)
 }
 
 // List is a list of words, written with commas.
