@@ -41,7 +41,15 @@ type Gateway struct {
 func Start(t testing.TB, flags ...string) *Gateway {
 	t.Helper()
 	network := wasim.Start(t)
-	return start(t, network, network.URL(), flags)
+	return start(t, network, network.URL(), logger(t), flags)
+}
+
+// StartLogged is Start with everything logged to w, down to debug.
+func StartLogged(t testing.TB, w io.Writer, flags ...string) *Gateway {
+	t.Helper()
+	network := wasim.Start(t)
+	log := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return start(t, network, network.URL(), log, flags)
 }
 
 // StartBehind is Start with a front between the gateway and its network.
@@ -49,10 +57,10 @@ func StartBehind(t testing.TB, flags ...string) (*Gateway, *Front) {
 	t.Helper()
 	network := wasim.Start(t)
 	front := NewFront(t, network.URL())
-	return start(t, network, front.url, flags), front
+	return start(t, network, front.url, logger(t), flags), front
 }
 
-func start(t testing.TB, network *wasim.Server, url string, flags []string) *Gateway {
+func start(t testing.TB, network *wasim.Server, url string, log *slog.Logger, flags []string) *Gateway {
 	t.Helper()
 	g := &Gateway{Network: network, Data: dataFolder(t), t: t}
 	g.Network.Handle("/sandbox/", sandbox.New(g.Network, sandbox.Options{}))
@@ -60,7 +68,7 @@ func start(t testing.TB, network *wasim.Server, url string, flags []string) *Gat
 	g.config = app.Config{
 		Options: Options(t, append(base, flags...)...),
 		Sandbox: &config.Sandbox{Network: url},
-		Version: "test", Logger: logger(t),
+		Version: "test", Logger: log,
 	}
 	g.Boot()
 	t.Cleanup(g.Shutdown)

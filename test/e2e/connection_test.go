@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"regexp"
@@ -310,8 +309,29 @@ func TestBufferASlowClientIsCutAlone(t *testing.T) {
 	if code := slow.closed(); code != 4408 {
 		t.Errorf("closed with %d, want 4408", code)
 	}
+	if n := metric(t, g, "chasqui_websocket_slow_disconnects_total"); n != 1 {
+		t.Errorf("%v slow clients counted, want 1", n)
+	}
 	id = say(t, g, bruno, "goes on")
 	s.Expect("message.exchange", is{"message.id": id})
+}
+
+// TestBufferLagMemory: over what laggards alone may keep, the one that holds most
+// is cut, long before 256 messages wait for it.
+func TestBufferLagMemory(t *testing.T) {
+	g, s := linked(t, "--websocket-lag-memory", "20MiB")
+	set(g, object{"enabled": true, "mediaBase64": true})
+	slow := connectBy(t, g, narrow())
+	huge := aPicture
+	huge.Media = &wasim.Media{Type: "image", Mimetype: "image/png", Data: make([]byte, 4<<20)}
+	for range 6 {
+		id := send(t, g, ana, huge)
+		s.Expect("message.exchange", is{"message.id": id})
+	}
+	if code := slow.closed(); code != 4408 {
+		t.Errorf("closed with %d, want 4408", code)
+	}
+	waitClients(t, g, 1)
 }
 
 // TestEveryClientGetsEveryEventInOrder: without gaps, whichever token opened the
@@ -461,31 +481,5 @@ func TestClientList(t *testing.T) {
 	}
 	if code := closedWith(t, s); code != 4403 {
 		t.Errorf("closed with %d, want 4403", code)
-	}
-}
-
-// TestMetricsCountASlowClient and never show a token: section 8.
-func TestMetricsOfTheChannel(t *testing.T) {
-	g, s := linked(t)
-	c, _ := open(t, g, "/ws/sales?token="+apptest.Token, net.Dialer{})
-	id := say(t, g, ana, "counted")
-	s.Expect("message.exchange", is{"message.id": id})
-	if f := c.until(ws.OpText); len(f.Payload) == 0 {
-		t.Error("an empty frame")
-	}
-	res, err := http.Get(g.URL("/metrics"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(text), apptest.Token) || strings.Contains(string(text), "token=") {
-		t.Error("a query string is in the metrics")
-	}
-	if !strings.Contains(string(text), `chasqui_websocket_clients{instance="sales"} 2`) {
-		t.Errorf("the clients are not counted: %s", text)
 	}
 }

@@ -1,12 +1,9 @@
 package e2e_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
-
-	"go.mau.fi/whatsmeow"
 
 	"github.com/chasqui/chasqui/internal/apptest"
 	"github.com/chasqui/chasqui/wasim"
@@ -14,14 +11,6 @@ import (
 
 // This file proves section 7.5, instance.state: every state that the simulated
 // network can cause. The others are proven in packages wa and instance.
-
-// TestMain makes keepalives frequent, so that silence is noticed in seconds. The
-// variables are the library's and read by its goroutines: they are set once.
-func TestMain(m *testing.M) {
-	whatsmeow.KeepAliveIntervalMin, whatsmeow.KeepAliveIntervalMax = time.Second, 2*time.Second
-	whatsmeow.KeepAliveResponseDeadline = 4 * time.Second
-	os.Exit(m.Run())
-}
 
 func fault(t *testing.T, g *apptest.Gateway, f wasim.Fault) {
 	t.Helper()
