@@ -249,6 +249,7 @@ func (p *parts) stack() *lifecycle.Stack {
 			return p.db.Close()
 		},
 	})
+	s.Push("checkpoints", store.NewCheckpointer(p.db, p.log))
 	s.Push("retention", store.NewSweeper(p.db, store.SweeperOptions{
 		Retention: time.Duration(p.cfg.Options.StoreRetention), Logger: p.log,
 	}))

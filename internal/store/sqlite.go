@@ -31,16 +31,12 @@ func openSQLite(path, sync string) (writer, reader *sql.DB, err error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("sync is %q, want %s or %s", sync, SyncNormal, SyncFull)
 	}
-	path, err = createPrivate(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	writer, err = sql.Open("sqlite", dsn(path, url.Values{"_txlock": {"immediate"}},
+	writer, err = connect(dsn(path, url.Values{"_txlock": {"immediate"}},
 		"journal_mode(WAL)", "synchronous("+level+")", "foreign_keys(1)"))
 	if err != nil {
 		return nil, nil, err
 	}
-	reader, err = sql.Open("sqlite", dsn(path, url.Values{}, "query_only(1)"))
+	reader, err = connect(dsn(path, url.Values{}, "query_only(1)"))
 	if err != nil {
 		return nil, nil, errors.Join(err, writer.Close())
 	}
@@ -48,6 +44,14 @@ func openSQLite(path, sync string) (writer, reader *sql.DB, err error) {
 	reader.SetMaxOpenConns(readers)
 	reader.SetMaxIdleConns(readers)
 	return writer, reader, nil
+}
+
+func connect(dsn string) (*sql.DB, error) {
+	connector, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(statementCache{connector}), nil
 }
 
 // createPrivate makes the file if it is missing, readable by its owner alone:

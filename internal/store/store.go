@@ -38,6 +38,7 @@ type Options struct {
 
 // DB is the store. It is safe for concurrent use.
 type DB struct {
+	path   string
 	writer *sql.DB // one connection
 	reader *sql.DB // query only
 	write  *sqlgen.Queries
@@ -56,11 +57,15 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 	if opts.Box == nil {
 		return nil, errors.New("store: an encryption key is required")
 	}
-	writer, reader, err := openSQLite(opts.Path, opts.Sync)
+	path, err := createPrivate(opts.Path)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", opts.Path, err)
 	}
-	db := &DB{writer: writer, reader: reader, box: opts.Box, log: opts.Logger}
+	writer, reader, err := openSQLite(path, opts.Sync)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", opts.Path, err)
+	}
+	db := &DB{path: path, writer: writer, reader: reader, box: opts.Box, log: opts.Logger}
 	if err := db.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", opts.Path, err), db.Close())
 	}
