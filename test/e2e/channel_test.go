@@ -210,7 +210,7 @@ func TestEffect1AChangeReachesOpenSockets(t *testing.T) {
 // the last filter, which does not become all six types. New upgrades are refused.
 func TestEffect2DisablingClosesNothing(t *testing.T) {
 	g, s := linked(t, "--websocket-ping", "50ms")
-	set(g, only("message.exchange"))
+	set(g, object{"enabled": true, "events": []string{"message.exchange"}, "mediaBase64": true})
 	fence(t, g, s)
 	beats := connect(t, g)
 	set(g, object{"enabled": false})
@@ -220,6 +220,8 @@ func TestEffect2DisablingClosesNothing(t *testing.T) {
 	if f := s.Next(); f.Get("message.id") != kept {
 		t.Errorf("a disabled channel sends %s", f.Raw)
 	}
+	picture := send(t, g, ana, aPicture)
+	s.Expect("message.exchange", is{"message.id": picture, "message.media.base64": aPictureBase64})
 	beats.until(ws.OpPing)
 	beats.until(ws.OpPing)
 	res, body := knock(t, g, "/ws/sales", "token: "+apptest.Token)
