@@ -18,9 +18,9 @@ import (
 // accountCmd groups the account commands and the options that say where the
 // accounts are.
 type accountCmd struct {
-	Data          string `default:"./data" help:"Folder of the SQLite file and keys."`
-	DatabaseURL   string `help:"Postgres instead of SQLite (not available yet)."`
-	EncryptionKey string `env:"CHASQUI_ENCRYPTION_KEY,ENCRYPTION_KEY" help:"32 bytes as base64 or hex. Default: the key file in data."`
+	Data          string `key:"data" default:"./data" help:"Folder of the SQLite file and keys."`
+	DatabaseURL   string `key:"database_url" help:"Postgres instead of SQLite (not available yet)."`
+	EncryptionKey string `key:"encryption_key" env:"CHASQUI_ENCRYPTION_KEY,ENCRYPTION_KEY" help:"32 bytes as base64 or hex. Default: the key file in data."`
 
 	Create accountCreateCmd `cmd:"" help:"Make an account and print its token, this once."`
 	List   accountListCmd   `cmd:"" help:"List the accounts."`

@@ -17,9 +17,10 @@ var (
 	commit  = "unknown"
 )
 
+// networkCmd takes its address from nowhere where the gateway's may stand.
 type networkCmd struct {
-	Listen    string `default:"127.0.0.1:0" help:"Loopback address to listen on; port 0 picks a free one."`
-	LogFormat string `enum:",text,json" default:"" help:"text or json. Default: text on a terminal, else json."`
+	Listen    string `default:"127.0.0.1:0" env:"CHASQUI_NETWORK_LISTEN" help:"Loopback address to listen on; port 0 picks a free one."`
+	LogFormat string `key:"log_format" enum:",text,json" default:"" help:"text or json. Default: text on a terminal, else json."`
 }
 
 // Run serves the simulated network until the context ends.

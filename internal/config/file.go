@@ -77,17 +77,16 @@ func (f *File) flatten(prefix string, tree map[string]any) error {
 // Validate implements kong.Resolver; keys were checked when the file was read.
 func (f *File) Validate(*kong.Application) error { return nil }
 
-// Resolve implements kong.Resolver. The environment is stronger than the file.
+// Resolve implements kong.Resolver for the flags that carry the tag key. The
+// environment is stronger than the file.
 func (f *File) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, env := range flag.Envs {
 		if _, ok := os.LookupEnv(env); ok {
 			return nil, nil
 		}
 	}
-	for key, value := range f.values {
-		if flagName(key) == flag.Name {
-			return value, nil
-		}
+	if value, ok := f.values[flag.Tag.Get("key")]; ok {
+		return value, nil
 	}
 	return nil, nil
 }

@@ -60,17 +60,23 @@ func (w *world) start(ts *testscript.TestScript, _ bool, args []string) {
 	if w.process != nil {
 		w.process.Kill()
 	}
-	var env []string
-	for strings.Contains(args[0], "=") {
-		env, args = append(env, args[0]), args[1:]
-	}
+	env, args := variables(args)
 	w.process = proctest.StartIn(w.t, ts.Getenv("WORK"), env, args...)
 	ts.Setenv("URL", w.process.URL)
 	ts.Defer(w.process.Kill)
 }
 
+// variables splits off the KEY=VALUE at the beginning.
+func variables(args []string) (env, rest []string) {
+	for len(args) > 0 && !strings.HasPrefix(args[0], "-") && strings.Contains(args[0], "=") {
+		env, args = append(env, args[0]), args[1:]
+	}
+	return env, args
+}
+
 func (w *world) startNetwork(ts *testscript.TestScript, _ bool, args []string) {
-	w.network = proctest.Start(w.t, append([]string{"network"}, args...)...)
+	env, args := variables(args)
+	w.network = proctest.StartIn(w.t, ts.Getenv("WORK"), env, append([]string{"network"}, args...)...)
 	ts.Setenv("NETWORK", w.network.URL)
 	ts.Defer(w.network.Kill)
 }

@@ -6,7 +6,7 @@
 //	sandbox [ARGS...]          start a sandbox gateway; sets $URL
 //	start [KEY=VALUE...] ARGS...  start any server of the binary, with these
 //	                           variables; sets $URL
-//	network [ARGS...]          start a simulated network; sets $NETWORK
+//	network [KEY=VALUE...] [ARGS...]  start a simulated network; sets $NETWORK
 //	stop [N]                   SIGTERM; must end within 15 s with exit code N (0),
 //	                           having said nothing more on standard output; its
 //	                           log is stderr
