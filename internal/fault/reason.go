@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"syscall"
@@ -24,12 +25,15 @@ func Reason(err error) string { return ReasonOr(err, reasonUnknown) }
 // ReasonOr is Reason with other words for an error that has no public ones.
 func ReasonOr(err error, otherwise string) string {
 	var f *Error
+	var said *spoken
 	var timeout interface{ Timeout() bool }
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
 	case errors.As(err, &f):
 		return f.Message
+	case errors.As(err, &said):
+		return said.words
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return reasonTimeout
 	case errors.Is(err, context.Canceled):
@@ -45,6 +49,22 @@ func ReasonOr(err error, otherwise string) string {
 	}
 	return otherwise
 }
+
+// Because gives err public words for Reason, without making it a fault: the
+// message that the words belong to is the caller's.
+func Because(words string, err error) error { return &spoken{words: words, cause: err} }
+
+// spoken is an error with public words.
+type spoken struct {
+	words string
+	cause error
+}
+
+// Error is for the log: the words and the cause.
+func (s *spoken) Error() string { return fmt.Sprintf("%s: %v", s.words, s.cause) }
+
+// Unwrap returns the cause, which is not shown.
+func (s *spoken) Unwrap() error { return s.cause }
 
 // ShuttingDown is the answer while the server drains.
 func ShuttingDown() *Error { return New(Unavailable, "Server is shutting down") }

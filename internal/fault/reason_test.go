@@ -25,6 +25,7 @@ func TestReason(t *testing.T) {
 		"name":            {&net.OpError{Op: "dial", Err: &net.DNSError{Name: "secret"}}, "the name could not be resolved"},
 		"refused":         {&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "connection refused"},
 		"network":         {&net.OpError{Op: "dial", Err: errors.New("secret")}, "the network failed"},
+		"public words":    {fmt.Errorf("x: %w", fault.Because("the number is unknown", errors.New("secret"))), "the number is unknown"},
 		"anything else":   {errors.New("secret"), "internal error"},
 	}
 	for name, tt := range tests {
