@@ -14,6 +14,7 @@ import (
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 
+	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/instance"
 	"github.com/chasqui/chasqui/internal/wa/waconv"
 	"github.com/chasqui/chasqui/internal/wa/walog"
@@ -241,7 +242,7 @@ func (c *client) relogin(ctx context.Context) {
 	c.dialing.Unlock()
 	if err := c.dial(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		c.log.Warn("the login after pairing failed", "error", err)
-		c.signal(instance.Signal{Kind: instance.SignalDisconnected, Reason: err.Error()})
+		c.signal(instance.Signal{Kind: instance.SignalDisconnected, Reason: fault.ReasonOr(err, "WhatsApp could not be reached")})
 	}
 }
 
@@ -306,7 +307,7 @@ func (c *client) Logout(ctx context.Context) error {
 func (c *client) PairPhone(ctx context.Context, number string) (string, error) {
 	code, err := c.wm.PairPhone(ctx, number, true, pairClientType, pairClientName)
 	if err != nil {
-		return "", fmt.Errorf("wa: pairing code: %w", err)
+		return "", pairFault(err)
 	}
 	return code, nil
 }

@@ -34,6 +34,12 @@ func Payload(c instance.Client) *waWa6.ClientPayload { return c.(*client).payloa
 // SendFault is what the caller of a send is told.
 func SendFault(err error, m message.Outgoing) error { return sendFault(err, m) }
 
+// RequestFault is what the caller of a query is told.
+func RequestFault(err error) error { return requestFault(err) }
+
+// PairFault is what PairPhone returns for an error of the library.
+func PairFault(err error) error { return pairFault(err) }
+
 // OlderSessions lists what is kept of a record beside the current session.
 func OlderSessions(old *record.SessionStructure, current *record.StateStructure) []*record.StateStructure {
 	return olderSessions(old, current)

@@ -3,6 +3,7 @@ package wa
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,7 @@ func sendFault(err error, m message.Outgoing) error {
 	case isOffline(err):
 		return withCause(fault.NotConnected(), err)
 	}
-	return fault.Wrap(fault.Internal, "Failed to send message: "+err.Error(), err)
+	return fault.Wrap(fault.Internal, "Failed to send message: "+reason(err), err)
 }
 
 // requestFault turns an error of a query into what the caller is told.
@@ -60,12 +61,44 @@ func requestFault(err error) error {
 	switch {
 	case errors.Is(err, whatsmeow.ErrIQRateOverLimit):
 		return withCause(fault.WhatsAppThrottled(), err)
-	case isTimeout(err):
-		return fault.Wrap(fault.Internal, "Request failed: "+timedOut, err)
 	case isOffline(err):
 		return withCause(fault.NotConnected(), err)
 	}
-	return fault.Wrap(fault.Internal, "Request failed: "+err.Error(), err)
+	return fault.Wrap(fault.Internal, "Request failed: "+reason(err), err)
+}
+
+// pairFault gives WhatsApp's refusal of a pairing code its words; the message
+// around them is the connect route's.
+func pairFault(err error) error {
+	switch {
+	case errors.Is(err, whatsmeow.ErrIQRateOverLimit):
+		return withCause(fault.WhatsAppThrottled(), err)
+	case errors.Is(err, whatsmeow.ErrIQNotFound):
+		return fault.Because("this number is not on WhatsApp", err)
+	case errors.Is(err, whatsmeow.ErrIQBadRequest),
+		errors.Is(err, whatsmeow.ErrPhoneNumberTooShort), errors.Is(err, whatsmeow.ErrPhoneNumberIsNotInternational):
+		return fault.Because("WhatsApp does not take this number", err)
+	case isOffline(err):
+		return fault.Because("the connection to WhatsApp was lost", err)
+	}
+	return fault.Because(reason(err), err)
+}
+
+// reason says in public words why a request failed. The library's own text is
+// for the log: it may hold addresses and parts of messages.
+func reason(err error) string {
+	var refusal *whatsmeow.IQError
+	code := serverCode(err)
+	if errors.As(err, &refusal) {
+		code = refusal.Code
+	}
+	switch {
+	case code != 0:
+		return fmt.Sprintf("WhatsApp answered with error %d", code)
+	case isTimeout(err):
+		return timedOut
+	}
+	return fault.Reason(err)
 }
 
 func groupFault(err error) error {

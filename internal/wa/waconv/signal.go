@@ -1,8 +1,12 @@
 package waconv
 
 import (
+	"errors"
+
+	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/types/events"
 
+	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/instance"
 )
 
@@ -36,9 +40,9 @@ func pairingSignal(evt any) (instance.Signal, bool) {
 		login := instance.Login{DeviceJID: jidString(e.ID), LID: jidString(e.LID), BusinessName: e.BusinessName}
 		return instance.Signal{Kind: instance.SignalPaired, Login: login}, true
 	case *events.PairError:
-		return instance.Signal{Kind: instance.SignalPairError, Reason: errorText(e.Error)}, true
+		return instance.Signal{Kind: instance.SignalPairError, Reason: pairReason(e.Error)}, true
 	case *events.PairPasskeyError:
-		return instance.Signal{Kind: instance.SignalPairError, Reason: errorText(e.Error)}, true
+		return instance.Signal{Kind: instance.SignalPairError, Reason: pairReason(e.Error)}, true
 	case *events.QRScannedWithoutMultidevice:
 		return instance.Signal{Kind: instance.SignalScannedWithoutMD}, true
 	case *events.PairPasskeyRequest:
@@ -69,14 +73,22 @@ func refusalSignal(evt any) (instance.Signal, bool) {
 	case *events.StreamError:
 		return instance.Signal{Kind: instance.SignalStreamError, Reason: e.Code}, true
 	case *events.CATRefreshError:
-		return instance.Signal{Kind: instance.SignalCATRefreshError, Reason: errorText(e.Error)}, true
+		return instance.Signal{Kind: instance.SignalCATRefreshError, Reason: fault.ReasonOr(e.Error, "the token could not be renewed")}, true
 	}
 	return instance.Signal{}, false
 }
 
-func errorText(err error) string {
-	if err == nil {
-		return ""
+// pairReason says in public words why the phone's answer was not taken.
+func pairReason(err error) string {
+	var garbled *whatsmeow.PairProtoError
+	var unsaved *whatsmeow.PairDatabaseError
+	switch {
+	case errors.Is(err, whatsmeow.ErrPairInvalidDeviceIdentityHMAC), errors.Is(err, whatsmeow.ErrPairInvalidDeviceSignature):
+		return "the phone's signature is not valid"
+	case errors.As(err, &garbled):
+		return "the phone's answer could not be read"
+	case errors.As(err, &unsaved):
+		return "the login could not be saved"
 	}
-	return err.Error()
+	return fault.ReasonOr(err, "WhatsApp did not accept the pairing")
 }

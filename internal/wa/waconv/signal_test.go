@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
@@ -27,8 +28,22 @@ func TestToSignal(t *testing.T) {
 				DeviceJID: "55:4@s.whatsapp.net", LID: "100200300@lid", BusinessName: "Acme",
 			}},
 		},
-		{&events.PairError{Error: errors.New("bad signature")}, instance.Signal{Kind: instance.SignalPairError, Reason: "bad signature"}},
-		{&events.PairPasskeyError{}, instance.Signal{Kind: instance.SignalPairError}},
+		{
+			&events.PairError{Error: whatsmeow.ErrPairInvalidDeviceSignature},
+			instance.Signal{Kind: instance.SignalPairError, Reason: "the phone's signature is not valid"},
+		},
+		{
+			&events.PairError{Error: &whatsmeow.PairProtoError{Message: "secret"}},
+			instance.Signal{Kind: instance.SignalPairError, Reason: "the phone's answer could not be read"},
+		},
+		{
+			&events.PairError{Error: &whatsmeow.PairDatabaseError{Message: "secret"}},
+			instance.Signal{Kind: instance.SignalPairError, Reason: "the login could not be saved"},
+		},
+		{
+			&events.PairPasskeyError{Error: errors.New("secret")},
+			instance.Signal{Kind: instance.SignalPairError, Reason: "WhatsApp did not accept the pairing"},
+		},
 		{&events.QRScannedWithoutMultidevice{}, instance.Signal{Kind: instance.SignalScannedWithoutMD}},
 		{&events.PairPasskeyRequest{}, instance.Signal{Kind: instance.SignalPasskeyNeeded}},
 		{&events.Connected{}, instance.Signal{Kind: instance.SignalConnected}},
@@ -54,7 +69,7 @@ func TestToSignal(t *testing.T) {
 			instance.Signal{Kind: instance.SignalConnectFailure, Code: 409, Reason: "409: client user agent was rejected"},
 		},
 		{&events.StreamError{Code: "516"}, instance.Signal{Kind: instance.SignalStreamError, Reason: "516"}},
-		{&events.CATRefreshError{Error: errors.New("no token")}, instance.Signal{Kind: instance.SignalCATRefreshError, Reason: "no token"}},
+		{&events.CATRefreshError{Error: errors.New("secret")}, instance.Signal{Kind: instance.SignalCATRefreshError, Reason: "the token could not be renewed"}},
 		{
 			&events.KeepAliveTimeout{ErrorCount: 3, LastSuccess: since},
 			instance.Signal{Kind: instance.SignalKeepAliveTimeout, Count: 3, Since: since},
