@@ -51,7 +51,7 @@ type collector struct {
 
 var (
 	clients    = desc("websocket_clients", "WebSocket clients connected, by instance.", "instance")
-	allClients = desc("websocket_clients_total_connected", "WebSocket clients connected to all instances.")
+	allClients = desc("websocket_clients_connected", "WebSocket clients connected to all instances.")
 	frames     = desc("websocket_frames_sent_total", "Events written to WebSocket clients, once for each client.")
 	sentBytes  = desc("websocket_bytes_sent_total", "Bytes written to WebSocket clients.")
 	slow       = desc("websocket_slow_disconnects_total", "Clients cut because they were too slow.")
