@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,13 +73,26 @@ func TestPushNameArrivesAsProfile(t *testing.T) {
 	}
 	phone.SetPicture([]byte("picture"))
 	r.link(phone, instance.Settings{})
-	poll(t, "the name and the picture", func() bool {
-		r.signals.mu.Lock()
-		defer r.signals.mu.Unlock()
-		return slices.ContainsFunc(r.signals.list, func(s instance.Signal) bool {
-			return s.Kind == instance.SignalProfile && s.Login.PushName == "Sales" && s.Login.PictureURL != ""
-		})
+	r.signals.told(t, "the name and the picture", func(l instance.Login) bool {
+		return l.PushName == "Sales" && l.PictureURL != ""
 	})
+}
+
+// A stored login keeps the picture's address until a profile says otherwise.
+func TestPictureRemovedWhileWeWereDownIsTold(t *testing.T) {
+	r := newRig(t)
+	phone := r.net.Phone(ownNumber)
+	phone.SetPicture([]byte("picture"))
+	r.link(phone, instance.Settings{})
+	r.signals.told(t, "the name and the picture", func(l instance.Login) bool {
+		return l.PushName != "" && l.PictureURL != ""
+	})
+	r.client.Close()
+	phone.SetPicture(nil)
+	r.signals = newSignalLog()
+	r.open()
+	r.connect()
+	r.signals.told(t, "that there is no picture", func(l instance.Login) bool { return l.PictureURL == "" })
 }
 
 func TestStoredLoginIsResumed(t *testing.T) {

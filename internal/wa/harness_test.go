@@ -317,10 +317,22 @@ func (l *signalLog) find(kind instance.SignalKind) (instance.Signal, bool) {
 	return instance.Signal{}, false
 }
 
+// told waits for a profile that matches, taken by wait or not.
+func (l *signalLog) told(t *testing.T, what string, match func(instance.Login) bool) {
+	t.Helper()
+	poll(t, what, func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return slices.ContainsFunc(l.list, func(s instance.Signal) bool {
+			return s.Kind == instance.SignalProfile && match(s.Login)
+		})
+	})
+}
+
 // profile waits until the push name has come, and with it the app state keys.
 func (l *signalLog) profile(t *testing.T) {
 	t.Helper()
-	poll(t, "the profile", func() bool { _, ok := l.find(instance.SignalProfile); return ok })
+	l.told(t, "the push name", func(login instance.Login) bool { return login.PushName != "" })
 }
 
 func (l *signalLog) kinds() []instance.SignalKind {

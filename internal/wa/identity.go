@@ -16,6 +16,7 @@ type identity struct {
 	pushName     string
 	businessName string
 	picture      string // URL
+	pictureRead  bool   // else the one in the stored login counts, which may be old
 }
 
 func identityOf(d *store.Device) identity {

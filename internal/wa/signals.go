@@ -133,7 +133,9 @@ func (c *client) profileChanged() {
 	})
 }
 
-// refreshPicture reads our own profile picture; no picture is an empty URL.
+// refreshPicture reads our own profile picture; no picture is an empty URL. The
+// first reading is always told: the picture of the stored login may have been
+// removed since.
 func (c *client) refreshPicture(ctx context.Context) {
 	info, err := c.wm.GetProfilePictureInfo(ctx, c.me().device.ToNonAD(), nil)
 	if err != nil && !errors.Is(err, whatsmeow.ErrProfilePictureNotSet) {
@@ -145,8 +147,8 @@ func (c *client) refreshPicture(ctx context.Context) {
 		url = info.URL
 	}
 	c.mu.Lock()
-	changed := c.self.picture != url
-	c.self.picture = url
+	changed := c.self.picture != url || !c.self.pictureRead
+	c.self.picture, c.self.pictureRead = url, true
 	c.mu.Unlock()
 	if changed {
 		c.signal(instance.Signal{Kind: instance.SignalProfile, Login: c.login()})
