@@ -85,24 +85,7 @@ func (d directory) PollOptions(_ types.JID, messageID string) []string {
 	if !found || proto.Unmarshal(quote.Raw, &m) != nil {
 		return nil
 	}
-	var options []string
-	for _, o := range pollOf(&m).GetOptions() {
-		options = append(options, o.GetOptionName())
-	}
-	return options
-}
-
-// pollOf returns the poll in whichever of WhatsApp's versions it was sent.
-func pollOf(m *waE2E.Message) *waE2E.PollCreationMessage {
-	for _, poll := range []*waE2E.PollCreationMessage{
-		m.GetPollCreationMessage(), m.GetPollCreationMessageV2(), m.GetPollCreationMessageV3(),
-		m.GetPollCreationMessageV5(), m.GetPollCreationMessageV4().GetMessage().GetPollCreationMessage(),
-	} {
-		if poll != nil {
-			return poll
-		}
-	}
-	return nil
+	return waconv.PollOptions(&m)
 }
 
 // Open implements waconv.Directory.

@@ -149,6 +149,20 @@ func poll(m *waE2E.PollCreationMessage) *event.Poll {
 	return &event.Poll{Title: m.GetName(), Options: options, MaxAnswer: int(m.GetSelectableOptionsCount())}
 }
 
+// PollOptions returns the option names of a poll, in whichever of WhatsApp's
+// versions it was sent; nil for any other message.
+func PollOptions(m *waE2E.Message) []string {
+	p, ok := unwrap(m).value.(*waE2E.PollCreationMessage)
+	if !ok {
+		return nil
+	}
+	names := make([]string, 0, len(p.GetOptions()))
+	for _, o := range p.GetOptions() {
+		names = append(names, o.GetOptionName())
+	}
+	return names
+}
+
 func calendarEvent(m *waE2E.EventMessage) *event.CalendarEvent {
 	e := &event.CalendarEvent{
 		Name:        m.GetName(),

@@ -2,6 +2,7 @@ package waconv_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
@@ -97,5 +98,24 @@ func TestHalfReadableMessages(t *testing.T) {
 	answer := e2e(t, `{"interactiveResponseMessage":{"nativeFlowResponseMessage":{"name":"flow","paramsJSON":"no JSON"}}}`)
 	if got := bodyOf(t, fromAna(answer)).ButtonResponse; got.SelectedButtonID != "flow" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// events.md 7.1: a vote shows the names of its options, whichever version the
+// poll was.
+func TestOptionsOfEveryPollVersion(t *testing.T) {
+	const poll = `{"name":"What?","options":[{"optionName":"Pizza"},{"optionName":"Sushi"}]}`
+	for _, version := range []string{"", "V2", "V3", "V5", "V6"} {
+		m := e2e(t, fmt.Sprintf(`{"pollCreationMessage%s":%s}`, version, poll))
+		if got := waconv.PollOptions(m); !slices.Equal(got, []string{"Pizza", "Sushi"}) {
+			t.Errorf("version %q: options = %v", version, got)
+		}
+	}
+	wrapped := e2e(t, `{"pollCreationMessageV4":{"message":{"pollCreationMessage":`+poll+`}}}`)
+	if got := waconv.PollOptions(wrapped); len(got) != 2 {
+		t.Errorf("version V4: options = %v", got)
+	}
+	if got := waconv.PollOptions(e2e(t, `{"conversation":"What?"}`)); got != nil {
+		t.Errorf("a text has options: %v", got)
 	}
 }
