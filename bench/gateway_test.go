@@ -23,7 +23,8 @@ const token = "benchmark-account-token"
 
 type object = map[string]any
 
-// world is a gateway and its network, each in a process of its own.
+// world is a gateway and the network that it speaks to. network is where the
+// people are played: the network's own process, or the gateway itself.
 type world struct {
 	b       *testing.B
 	network *proctest.Process
@@ -31,12 +32,28 @@ type world struct {
 	data    string
 }
 
+// start runs the network in a process of its own.
 func start(b *testing.B) *world {
 	b.Helper()
 	w := &world{b: b, network: proctest.Start(b, "network"), data: shortDir(b)}
-	w.gateway = proctest.Start(b, "sandbox", "--network", w.network.URL, "--data", w.data, "--listen", "127.0.0.1:0",
-		"--account-token", token, "--rate-limit", "0", "--log-format", "json")
+	w.gateway = w.sandbox("--network", w.network.URL)
 	return w
+}
+
+// startSandbox runs the gateway and its network in one process, as chasqui
+// sandbox does by default.
+func startSandbox(b *testing.B) *world {
+	b.Helper()
+	w := &world{b: b, data: shortDir(b)}
+	w.gateway = w.sandbox()
+	w.network = w.gateway
+	return w
+}
+
+func (w *world) sandbox(more ...string) *proctest.Process {
+	w.b.Helper()
+	args := []string{"sandbox", "--data", w.data, "--listen", "127.0.0.1:0", "--account-token", token, "--rate-limit", "0", "--log-format", "json"}
+	return proctest.Start(w.b, append(args, more...)...)
 }
 
 // shortDir makes a folder whose path leaves room for the control socket.
@@ -64,7 +81,7 @@ func (w *world) link(name string, i int) {
 		QRCode string `json:"qrCode"`
 	}
 	w.gateway.Do("GET", "/api/instance/connect/"+name, token, nil, &qr)
-	w.network.Do("POST", "/sandbox/phones/"+number(i)+"/scan", "", object{"qrCode": qr.QRCode}, nil)
+	w.network.Do("POST", "/sandbox/phones/"+number(i)+"/scan", token, object{"qrCode": qr.QRCode}, nil)
 	w.waitConnected(name)
 }
 
@@ -88,7 +105,7 @@ func (w *world) waitConnected(name string) {
 }
 
 func (w *world) addPhone(i int) {
-	w.network.Do("POST", "/sandbox/phones", "", object{"number": number(i), "name": "Phone " + strconv.Itoa(i)}, nil)
+	w.network.Do("POST", "/sandbox/phones", token, object{"number": number(i), "name": "Phone " + strconv.Itoa(i)}, nil)
 }
 
 // listener is a WebSocket client that notes when each message arrived.
@@ -160,7 +177,7 @@ func (w *world) load(from, to []string, rate, seconds int) []sentMessage {
 		Messages []sentMessage `json:"messages"`
 	}
 	body := object{"from": from, "to": to, "rate": rate, "seconds": seconds, "kind": "text", "size": 200}
-	w.network.Do("POST", "/sandbox/load", "", body, &answer)
+	w.network.Do("POST", "/sandbox/load", token, body, &answer)
 	if answer.Sent != len(answer.Messages) {
 		w.b.Fatalf("the network sent %d messages and lists %d", answer.Sent, len(answer.Messages))
 	}
@@ -195,7 +212,7 @@ func percentile(sorted []time.Duration, p float64) float64 {
 // BenchmarkPairAndConnect: from asking for a QR code until the instance is
 // connected. Goal: 50 ms median.
 func BenchmarkPairAndConnect(b *testing.B) {
-	w := start(b)
+	w := startSandbox(b)
 	var took []time.Duration
 	for b.Loop() {
 		i := len(took) + 1
