@@ -82,7 +82,8 @@ type Transport interface {
 	Lookup(ctx context.Context, numbers []string) ([]Number, error)
 	// Resolve fills in what is known of a LID, group or newsletter address.
 	Resolve(ctx context.Context, jid string) (Recipient, error)
-	// GroupMembers returns the JIDs of a group's members.
+	// GroupMembers returns the JIDs of a group's members: numbers where known,
+	// else LIDs, also in groups that use LIDs.
 	GroupMembers(ctx context.Context, groupJID string) ([]string, error)
 	// Send sends the message, records it and publishes its event; it returns
 	// when WhatsApp has acknowledged it.

@@ -64,7 +64,8 @@ func (c *client) Resolve(ctx context.Context, jid string) (message.Recipient, er
 	return c.recipient(parsed.ToNonAD()), nil
 }
 
-// GroupMembers implements message.Transport.
+// GroupMembers implements message.Transport. Groups that use hidden identities
+// mostly tell the numbers too; else the stored mapping does.
 func (c *client) GroupMembers(ctx context.Context, groupJID string) ([]string, error) {
 	parsed, err := types.ParseJID(groupJID)
 	if err != nil || parsed.Server != types.GroupServer {
@@ -77,11 +78,18 @@ func (c *client) GroupMembers(ctx context.Context, groupJID string) ([]string, e
 	c.learnGroup(info)
 	members := make([]string, 0, len(info.Participants))
 	for _, p := range info.Participants {
-		member := p.JID
-		if !p.PhoneNumber.IsEmpty() && info.AddressingMode != types.AddressingModeLID {
-			member = p.PhoneNumber
-		}
-		members = append(members, member.ToNonAD().String())
+		members = append(members, c.memberForm(p))
 	}
 	return members, nil
+}
+
+// memberForm is the number of a group's member if known, else the hidden
+// identity.
+func (c *client) memberForm(p types.GroupParticipant) string {
+	for _, j := range []types.JID{p.PhoneNumber, p.JID, directory{c}.Alternate(p.JID.ToNonAD())} {
+		if j.Server == types.DefaultUserServer {
+			return j.ToNonAD().String()
+		}
+	}
+	return p.JID.ToNonAD().String()
 }

@@ -2,6 +2,7 @@ package wa_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -164,6 +165,27 @@ func TestGroupTextAndMembers(t *testing.T) {
 	}
 	if n := r.events.count(isMessage(m.ID)); n != 1 {
 		t.Errorf("%d events", n)
+	}
+}
+
+// Mentions are matched with numbers, also in groups that use hidden identities.
+func TestGroupMembersAreNumbersWhereKnown(t *testing.T) {
+	r := newRig(t)
+	own, ana := r.net.Phone(ownNumber), r.net.Phone(anaNumber)
+	r.link(own, instance.Settings{})
+	for _, o := range []wasim.GroupOptions{{}, {NumberAddressing: true}} {
+		g, err := r.net.CreateGroupWith(o, "Dev team", ana, own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		members, err := r.transport().GroupMembers(r.ctx(), g.JID())
+		if err != nil {
+			t.Fatalf("GroupMembers: %v", err)
+		}
+		slices.Sort(members)
+		if want := []string{ana.JID(), own.JID()}; !slices.Equal(members, want) {
+			t.Errorf("%+v: members = %v, want %v", o, members, want)
+		}
 	}
 }
 
