@@ -123,7 +123,7 @@ func (c *client) dropUnseen(ctx context.Context, seen map[labelKey]bool) error {
 	}
 	for _, r := range stored {
 		if active := r.ChatJID == "" && !r.Deleted || r.ChatJID != "" && r.Labeled; active && !seen[keyOf(&r)] {
-			c.insistOn([]dispatch.Item{ended(r, time.Now().UTC())})
+			c.insistOn([]dispatch.Item{ended(r, time.Now().UTC().Truncate(time.Millisecond))})
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
@@ -115,7 +116,10 @@ func TestLabelsAreReadWholeAfterAnUncleanStop(t *testing.T) {
 	r.open()
 	r.connect()
 	waitData(t, r.events, "the missed label", isLabel("Missed"))
-	waitData(t, r.events, "the end of the label that is gone", func(l *event.Label) bool {
+	ended := waitData(t, r.events, "the end of the label that is gone", func(l *event.Label) bool {
 		return l.LabelID == "3" && l.Action == "deleted"
 	})
+	if at := ended.Timestamp; at.IsZero() || at != at.UTC().Truncate(time.Millisecond) {
+		t.Errorf("timestamp = %v, want whole milliseconds in UTC", at)
+	}
 }

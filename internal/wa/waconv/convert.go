@@ -51,13 +51,13 @@ func newConverter(dir Directory) converter {
 	return converter{dir: dir, self: person{pn: canonical(pn), lid: canonical(lid)}}
 }
 
-// at is t in UTC, or the present where WhatsApp gave no time that can be
-// written in RFC 3339.
+// at is t in UTC and whole milliseconds, as all times of events are, or the
+// present where WhatsApp gave no time that can be written in RFC 3339.
 func (c converter) at(t time.Time) time.Time {
 	if t.IsZero() || t.Unix() <= 0 || !writable(t) {
 		t = c.dir.Now()
 	}
-	return t.UTC()
+	return t.UTC().Truncate(time.Millisecond)
 }
 
 // writable reports whether RFC 3339, which has four-digit years, can hold t.
