@@ -56,14 +56,16 @@ type world struct {
 
 func TestScripts(t *testing.T) {
 	binary := proctest.Binary(t)
-	worlds := map[string]*world{}
+	type key struct{}
 	verb := func(do func(*world, *testscript.TestScript, bool, []string)) func(*testscript.TestScript, bool, []string) {
-		return func(ts *testscript.TestScript, neg bool, args []string) { do(worlds[ts.Getenv("WORK")], ts, neg, args) }
+		return func(ts *testscript.TestScript, neg bool, args []string) {
+			do(ts.Value(key{}).(*world), ts, neg, args)
+		}
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
-			worlds[env.WorkDir] = &world{t: t, headers: http.Header{}}
+			env.Values[key{}] = &world{t: t, headers: http.Header{}}
 			env.Setenv("TOKEN", token)
 			env.Setenv("PATH", filepath.Dir(binary)+":"+env.Getenv("PATH"))
 			return nil
