@@ -92,7 +92,7 @@ func (ch *channel) hand(ctx context.Context, e *event.Event, item *Item) {
 		return
 	}
 	ch.d.handedOn.Add(1)
-	if chat, ok := chatOf(e); ok {
+	if chat := chatOf(e); chat != nil {
 		ch.inOrder(ctx, chat, e, item, w.base64)
 		return
 	}

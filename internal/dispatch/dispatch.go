@@ -31,6 +31,11 @@ type MessageRecord struct {
 	ID        string
 	ChatKey   string
 	SenderKey string
+	// ChatLID and SenderLID are the keys that the message was stored under if
+	// it came before the number behind a hidden identity was known; empty where
+	// the key could only be the same. A message found there is a repeat too.
+	ChatLID   string
+	SenderLID string
 	FromMe    bool
 	Type      string
 	Text      string

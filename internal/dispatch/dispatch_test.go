@@ -406,6 +406,24 @@ func TestMediaWait(t *testing.T) {
 	}
 }
 
+// Section 4, order: a chat stays one chat when its number becomes known while a
+// picture waits.
+func TestMediaWaitWhileTheNumberBecomesKnown(t *testing.T) {
+	d := open(t, dispatch.Options{})
+	d.set(dispatch.WebSocket{Enabled: true, MediaBase64: true})
+	lid := "100200300@lid"
+	stranger := picture("a", "one")
+	stranger.Data.(*event.Message).Body.Chat = event.Chat{Address: event.Address{LID: &lid}}
+	known := receipt("a")
+	known.Data.(*event.Status).Chat.LID = &lid
+	d.publish(stranger, known, receipt("b"))
+	d.want(3)
+	d.files.Finish("one", []byte{1, 2, 3}, nil)
+	eventually(t, "all events", func() bool { return len(d.read.sequences()) == 3 })
+	d.want(3, 1, 2)
+	d.stop()
+}
+
 // Section 4, order: without mediaBase64, or when the filter does not let it
 // through, nothing waits and nothing is fetched.
 func TestMediaNotWanted(t *testing.T) {

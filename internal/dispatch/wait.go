@@ -45,16 +45,16 @@ func (f fetched) release() {
 	}
 }
 
-// chatOf is the chat whose order an event has to keep: only messages and their
-// receipts wait for one another.
-func chatOf(e *event.Event) (key string, ok bool) {
+// chatOf is the chat whose order an event has to keep, nil if none: only
+// messages and their receipts wait for one another.
+func chatOf(e *event.Event) *event.Chat {
 	switch data := e.Data.(type) {
 	case *event.Message:
-		return chatKey(&data.Body.Chat), true
+		return &data.Body.Chat
 	case *event.Status:
-		return chatKey(&data.Chat), true
+		return &data.Chat
 	}
-	return "", false
+	return nil
 }
 
 // chatKey is the chat's JID, or its LID while the number is not known.
@@ -68,13 +68,22 @@ func chatKey(c *event.Chat) string {
 	return ""
 }
 
+// waitingIn finds what waits in a chat, also if that began before the chat's
+// number was known. channel.chatsMu is held.
+func (ch *channel) waitingIn(c *event.Chat) *waitingChat {
+	if q := ch.chats[chatKey(c)]; q != nil || c.LID == nil {
+		return q
+	}
+	return ch.chats[*c.LID]
+}
+
 // inOrder sends an event of a chat, or queues it when it waits for its file or
 // behind one that does. channel.order is held.
-func (ch *channel) inOrder(ctx context.Context, chat string, e *event.Event, item *Item, base64 bool) {
+func (ch *channel) inOrder(ctx context.Context, chat *event.Chat, e *event.Event, item *Item, base64 bool) {
 	m, _ := e.Data.(*event.Message)
 	wanted := base64 && m != nil && m.Body.Media != nil
 	ch.chatsMu.Lock()
-	q := ch.chats[chat]
+	q := ch.waitingIn(chat)
 	if wanted && ch.closed {
 		e, wanted = withMedia(e, fetched{err: context.Canceled}), false
 	}
@@ -90,8 +99,9 @@ func (ch *channel) inOrder(ctx context.Context, chat string, e *event.Event, ite
 	}
 	if q == nil {
 		q = &waitingChat{}
-		ch.chats[chat] = q
-		ch.d.waits.Go(func() { ch.drain(chat, q) })
+		key := chatKey(chat)
+		ch.chats[key] = q
+		ch.d.waits.Go(func() { ch.drain(key, q) })
 	}
 	q.queue = append(q.queue, w)
 }
