@@ -141,7 +141,7 @@ func (c *Client) Get(ctx context.Context, raw string, limit int64, whole bool) (
 	if err != nil {
 		return Page{}, err
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }() // what was read is read
 	if answer.StatusCode != http.StatusOK {
 		return Page{}, fmt.Errorf("answered %s", answer.Status)
 	}

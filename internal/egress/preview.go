@@ -116,7 +116,7 @@ func readHead(page Page) (head, error) {
 	for {
 		switch z.Next() {
 		case html.ErrorToken:
-			if err := z.Err(); err != io.EOF {
+			if err := z.Err(); !errors.Is(err, io.EOF) {
 				return h, err
 			}
 			return h, nil

@@ -77,7 +77,7 @@ func (a *api) createInstance(ctx context.Context, c *call, b *CreateBody) (Creat
 // request translates what the instance itself is made of.
 func (b *CreateBody) request() instance.New {
 	req := instance.New{Name: deref(b.Name), Token: deref(b.Token), Settings: instance.DefaultSettings()}
-	b.SettingsBody.apply(&req.Settings)
+	b.apply(&req.Settings)
 	if deref(b.ProxyEnabled) {
 		req.Proxy = instance.Proxy{
 			Enabled: true, Host: deref(b.ProxyHost), Port: string(b.ProxyPort),

@@ -42,7 +42,8 @@ func (t *tickets) issue(p Principal, name string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.expire(now)
-	codes := append(t.byToken[p.TokenID], code)
+	codes := t.byToken[p.TokenID]
+	codes = append(codes, code)
 	if len(codes) > maxTickets {
 		delete(t.byCode, codes[0])
 		codes = codes[1:]

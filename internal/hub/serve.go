@@ -62,7 +62,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, instanceID string, b
 		h.wg.Done()
 		return nil
 	}
-	early, err := rw.Reader.Peek(rw.Reader.Buffered())
+	early, err := rw.Peek(rw.Reader.Buffered())
 	if err != nil {
 		early = nil // cannot be: those bytes are there
 	}

@@ -145,16 +145,6 @@ func (c *client) AskPhone(context.Context) error {
 
 func (c *client) Presence() string { return "available" }
 
-// pair does what a phone does that scanned a code: the login, and then
-// WhatsApp's restart of the connection.
-func (c *client) pair() {
-	c.mu.Lock()
-	c.device = ourDevice
-	c.mu.Unlock()
-	c.say(instance.Signal{Kind: instance.SignalPaired, Login: ourLogin})
-	c.say(instance.Signal{Kind: instance.SignalDisconnected, Reason: "restart"})
-}
-
 // engine makes clients. Its functions are the script; nil ones behave well.
 type engine struct {
 	connect func(ctx context.Context, c *client) error

@@ -9,7 +9,7 @@ import (
 // jitter, reset after 60 s of health.
 func TestBackoff(t *testing.T) {
 	var b backoff
-	ceilings := []time.Duration{1, 2, 4, 8, 16, 30, 30, 30}
+	ceilings := []int{1, 2, 4, 8, 16, 30, 30, 30}
 	for i, ceiling := range ceilings {
 		b.failures = i
 		longest := time.Duration(0)
@@ -17,7 +17,7 @@ func TestBackoff(t *testing.T) {
 			b.failures = i
 			longest = max(longest, b.next(0))
 		}
-		if limit := ceiling * time.Second; longest > limit+time.Millisecond || longest < limit*9/10 {
+		if limit := time.Duration(ceiling) * time.Second; longest > limit+time.Millisecond || longest < limit*9/10 {
 			t.Errorf("failure %d: pauses up to %s, want up to %s", i+1, longest, limit)
 		}
 	}

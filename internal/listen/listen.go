@@ -64,22 +64,26 @@ func New(opts Options) (*Listener, error) {
 // Run prints events until the context ends (nil) or the gateway says that
 // reconnecting is of no use.
 func (l *Listener) Run(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		started := time.Now()
 		err := l.session(ctx)
 		if final(err) && ctx.Err() == nil {
-			return inWords(err)
+			return err
 		}
-		pause := l.backoff.next(time.Since(started))
-		if ctx.Err() != nil {
-			return nil
-		}
-		l.note("connection lost (%v); trying again in %s", inWords(err), pause.Round(time.Millisecond))
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
-		}
+		l.pause(ctx, err, l.backoff.next(time.Since(started)))
+	}
+	return nil
+}
+
+// pause says why there is no connection and waits before the next try.
+func (l *Listener) pause(ctx context.Context, err error, d time.Duration) {
+	if ctx.Err() != nil {
+		return
+	}
+	l.note("connection lost (%v); trying again in %s", err, d.Round(time.Millisecond))
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 

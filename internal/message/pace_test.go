@@ -17,7 +17,7 @@ var paced = message.Options{Rate: 60, Burst: 20}
 
 // flood starts n sends at once and returns a function that waits for them and
 // gives their errors.
-func flood(t *testing.T, ctx context.Context, s *message.Service, n int) func() []error {
+func flood(ctx context.Context, t *testing.T, s *message.Service, n int) func() []error {
 	t.Helper()
 	var wg sync.WaitGroup
 	errs := make([]error, n)
@@ -36,7 +36,7 @@ func flood(t *testing.T, ctx context.Context, s *message.Service, n int) func() 
 func TestPacing(t *testing.T) {
 	within(t, paced, func(t *testing.T, w *wire, s *message.Service) {
 		start := time.Now()
-		for _, err := range flood(t, t.Context(), s, 50)() {
+		for _, err := range flood(t.Context(), t, s, 50)() {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,10 +67,10 @@ func TestPacing(t *testing.T) {
 
 func TestTheBurstComesBackWithTime(t *testing.T) {
 	within(t, paced, func(t *testing.T, w *wire, s *message.Service) {
-		flood(t, t.Context(), s, 20)()
+		flood(t.Context(), t, s, 20)()
 		<-time.After(5 * time.Second)
 		start := time.Now()
-		flood(t, t.Context(), s, 6)()
+		flood(t.Context(), t, s, 6)()
 		at := w.at[20:]
 		if !at[4].Equal(start) || at[5].Equal(start) {
 			t.Errorf("after 5 s the 5th waits %v and the 6th %v", at[4].Sub(start), at[5].Sub(start))
@@ -81,7 +81,7 @@ func TestTheBurstComesBackWithTime(t *testing.T) {
 // rest.md 3.1: with at most 50 others, else 429 with Retry-After.
 func TestTooManyMessagesWaiting(t *testing.T) {
 	within(t, message.Options{Rate: 600, Burst: 1}, func(t *testing.T, w *wire, s *message.Service) {
-		done := flood(t, t.Context(), s, 51)
+		done := flood(t.Context(), t, s, 51)
 		_, err := s.SendText(t.Context(), instance, text(ana))
 		wantFault(t, err, fault.RateLimited, "Too many messages are waiting for this instance")
 		wantRetryAfter(t, err, time.Second)
@@ -103,8 +103,8 @@ func TestTooManyMessagesWaiting(t *testing.T) {
 func TestAWaitOverAMinuteIsRefused(t *testing.T) {
 	within(t, message.Options{Rate: 2, Burst: 1}, func(t *testing.T, w *wire, s *message.Service) {
 		start := time.Now()
-		done := flood(t, t.Context(), s, 2) // one at once, one in 30 s
-		third := flood(t, t.Context(), s, 1)()
+		done := flood(t.Context(), t, s, 2) // one at once, one in 30 s
+		third := flood(t.Context(), t, s, 1)()
 		wantFault(t, third[0], fault.RateLimited, "Too many messages are waiting for this instance")
 		if time.Since(start) != 0 {
 			t.Error("the refusal came late")
@@ -128,7 +128,7 @@ func wantRetryAfter(t *testing.T, err error, want time.Duration) {
 func TestRateZeroIsNotPaced(t *testing.T) {
 	within(t, message.Options{}, func(t *testing.T, w *wire, s *message.Service) {
 		start := time.Now()
-		flood(t, t.Context(), s, 200)()
+		flood(t.Context(), t, s, 200)()
 		if took := time.Since(start); took != 0 || len(w.sent) != 200 {
 			t.Errorf("%d sent in %v", len(w.sent), took)
 		}
@@ -139,7 +139,7 @@ func TestACallerThatHangsUpLeavesTheQueue(t *testing.T) {
 	within(t, message.Options{Rate: 60, Burst: 1}, func(t *testing.T, w *wire, s *message.Service) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		errs := flood(t, ctx, s, 2)()
+		errs := flood(ctx, t, s, 2)()
 		if errs[0] != nil || !errors.Is(errs[1], context.DeadlineExceeded) {
 			t.Errorf("errors = %v", errs)
 		}
@@ -151,7 +151,7 @@ func TestACallerThatHangsUpLeavesTheQueue(t *testing.T) {
 
 func TestStopTurnsAwayWhatWaits(t *testing.T) {
 	within(t, message.Options{Rate: 60, Burst: 1}, func(t *testing.T, w *wire, s *message.Service) {
-		done := flood(t, t.Context(), s, 3)
+		done := flood(t.Context(), t, s, 3)
 		if err := s.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -167,7 +167,7 @@ func TestStopTurnsAwayWhatWaits(t *testing.T) {
 // The connection that a message waited for may be gone when its turn comes.
 func TestDisconnectedWhileWaiting(t *testing.T) {
 	within(t, message.Options{Rate: 60, Burst: 1}, func(t *testing.T, w *wire, s *message.Service) {
-		done := flood(t, t.Context(), s, 2)
+		done := flood(t.Context(), t, s, 2)
 		w.mu.Lock()
 		w.offline = true
 		w.mu.Unlock()
