@@ -215,7 +215,7 @@ func (p *Phone) link(ctx context.Context, client *pairing, advSecret []byte) (st
 		return "", err
 	}
 	signed := make(chan error, 1)
-	client.conn.request(client.pairSuccess(p, d, content), func(n *Node) { signed <- client.finish(d, n) })
+	client.conn.request(client.pairSuccess(d, content), func(n *Node) { signed <- client.finish(d, n) })
 	select {
 	case err = <-signed:
 	case <-client.gone: // after its answer, if it gave one
@@ -280,7 +280,7 @@ func (p *Phone) certify(client *pairing, dev uint16, advSecret []byte) (*device,
 }
 
 // pairSuccess tells the client who it is (whatsmeow: pair.go/handlePairSuccess).
-func (p *pairing) pairSuccess(phone *Phone, d *device, identity []byte) Node {
+func (p *pairing) pairSuccess(d *device, identity []byte) Node {
 	s := p.conn.server
 	return Node{
 		Tag: "iq",

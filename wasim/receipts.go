@@ -57,7 +57,7 @@ func (s *Server) routeReceipt(from origin, n *Node) {
 	}
 	switch kind {
 	case "read", "played", "read-self", "played-self":
-		from.account.deliverAll(ownReceipt(attrs, n, from, to), from.dev)
+		from.account.deliverAll(ownReceipt(attrs, n, to), from.dev)
 	}
 }
 
@@ -87,7 +87,7 @@ func (s *Server) receiptAddress(from origin, n *Node, to types.JID) (Attrs, type
 
 // ownReceipt is how the reader's other devices learn of a receipt: from the reader, with the chat or, in a group, the
 // author as recipient (whatsmeow: message.go/parseMessageSource, types/events/events.go/Receipt.MessageSender).
-func ownReceipt(attrs Attrs, n *Node, from origin, to types.JID) Node {
+func ownReceipt(attrs Attrs, n *Node, to types.JID) Node {
 	own := withAttrs(attrs, nil)
 	if to.Server == types.GroupServer || to.Server == types.BroadcastServer {
 		own["recipient"] = n.Attrs["participant"]

@@ -121,7 +121,7 @@ func New(o Options) (*Server, error) {
 }
 
 func (s *Server) listen(address string) error {
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(s.ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
