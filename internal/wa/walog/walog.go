@@ -67,7 +67,7 @@ func (l *Logger) dropped(format string, args []any) bool {
 }
 
 func (l *Logger) write(level slog.Level, format string, args []any) {
-	ctx := context.Background()
+	ctx := context.Background() //nolint:forbidigo // the library logs without a context
 	if l.log.Enabled(ctx, level) {
 		l.log.Log(ctx, level, fmt.Sprintf(format, args...))
 	}

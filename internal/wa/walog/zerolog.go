@@ -37,7 +37,8 @@ func (b bridge) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	for key, value := range fields {
 		attrs = append(attrs, slog.Any(key, value))
 	}
-	b.log.LogAttrs(context.Background(), slogLevel(level), message, attrs...)
+	ctx := context.Background() //nolint:forbidigo // the library logs without a context
+	b.log.LogAttrs(ctx, slogLevel(level), message, attrs...)
 	return len(line), nil
 }
 
