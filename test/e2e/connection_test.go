@@ -228,7 +228,7 @@ func TestCloseCodesForWhatClientsSend(t *testing.T) {
 // TestHeartbeat: the server pings; a client silent for the timeout is dropped
 // without a close frame, one that answers stays.
 func TestHeartbeat(t *testing.T) {
-	g, _ := ready(t, "--websocket-ping", "50ms", "--websocket-timeout", "500ms")
+	g, _ := ready(t, "--websocket-ping", "50ms", "--websocket-timeout", "2s")
 	answering := connect(t, g)
 	silent := connect(t, g)
 	ended := make(chan int)
