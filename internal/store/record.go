@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -100,6 +101,15 @@ func recordItem(ctx context.Context, q *sqlgen.Queries, instanceID string, item 
 }
 
 func putMessage(ctx context.Context, q *sqlgen.Queries, instanceID string, m *dispatch.MessageRecord) (news bool, err error) {
+	if m.ChatLID != "" || m.SenderLID != "" {
+		err := q.RekeyMessage(ctx, sqlgen.RekeyMessageParams{
+			InstanceID: instanceID, MessageID: m.ID, ChatKey: m.ChatKey, SenderKey: m.SenderKey,
+			ChatLID: cmp.Or(m.ChatLID, m.ChatKey), SenderLID: cmp.Or(m.SenderLID, m.SenderKey),
+		})
+		if err != nil {
+			return false, err
+		}
+	}
 	n, err := q.PutMessage(ctx, sqlgen.PutMessageParams{
 		InstanceID:  instanceID,
 		MessageID:   m.ID,

@@ -62,7 +62,7 @@ type client struct {
 var _ instance.Client = (*client)(nil)
 
 func newClient(e *Engine, spec instance.Spec, device *store.Device, signal func(instance.Signal)) (*client, error) {
-	life, end := context.WithCancel(context.Background())
+	life, end := context.WithCancel(context.Background()) //nolint:forbidigo // a client outlives the call that opens it; Close ends it
 	log := e.log.With("instance", spec.Name)
 	c := &client{
 		engine: e, spec: spec, log: log,

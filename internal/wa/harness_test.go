@@ -1,6 +1,7 @@
 package wa_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -184,7 +185,8 @@ func (p *recorder) Publish(_ context.Context, id string, items ...dispatch.Item)
 func (p *recorder) keep(item dispatch.Item) {
 	if m := item.Message; m != nil {
 		key := m.ChatKey + "|" + m.SenderKey + "|" + m.ID
-		if p.known[key] {
+		former := cmp.Or(m.ChatLID, m.ChatKey) + "|" + cmp.Or(m.SenderLID, m.SenderKey) + "|" + m.ID
+		if p.known[key] || p.known[former] {
 			p.repeats++
 			return
 		}

@@ -4,10 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
+
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/instance"
+	"github.com/chasqui/chasqui/internal/wa"
 	"github.com/chasqui/chasqui/wasim"
 )
 
@@ -160,6 +167,45 @@ func TestPanicInTheHandlerCountsAsFailure(t *testing.T) {
 	r.events.message(t, id)
 	if r.engine.Stats().Panics == 0 {
 		t.Error("the panic was not counted")
+	}
+}
+
+// events.md 7.1: repeats are recognised by chat and sender in one form. A message
+// that comes again after the number of its sender was learned is a repeat.
+func TestRepeatAfterTheNumberWasLearnedIsNotToldAgain(t *testing.T) {
+	r := newRig(t)
+	own, ana := r.net.Phone(ownNumber), r.net.Phone(anaNumber)
+	r.link(own, instance.Settings{})
+	lid, err := types.ParseJID(ana.LID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := types.NewJID("120363000000000001", types.GroupServer)
+	deliver := func(id string, chat types.JID) {
+		info := types.MessageInfo{ID: id, Timestamp: time.Now()}
+		info.Chat, info.Sender, info.IsGroup = chat, lid, chat == group
+		if !wa.Inject(r.client, &events.Message{Info: info, Message: &waE2E.Message{Conversation: proto.String("hi")}}) {
+			t.Fatalf("%s was not recorded", id)
+		}
+	}
+	deliver("3EB0DIRECT", lid)
+	deliver("3EB0GROUP", group)
+	if m := r.events.message(t, "3EB0DIRECT"); m.Body.Sender.JID != nil {
+		t.Fatalf("the number is known already: %+v", m.Body.Sender)
+	}
+	if _, err := r.transport().Lookup(r.ctx(), []string{anaNumber}); err != nil {
+		t.Fatal(err)
+	}
+	deliver("3EB0DIRECT", lid)
+	deliver("3EB0GROUP", group)
+	deliver("3EB0NEW", lid)
+	if m := r.events.message(t, "3EB0NEW"); m.Body.Sender.JID == nil || *m.Body.Sender.JID != ana.JID() {
+		t.Fatalf("the number was not learned: %+v", m.Body.Sender)
+	}
+	for _, id := range []string{"3EB0DIRECT", "3EB0GROUP"} {
+		if n := r.events.count(isMessage(id)); n != 1 {
+			t.Errorf("%s was told %d times", id, n)
+		}
 	}
 }
 

@@ -13,6 +13,18 @@ ON CONFLICT (instance_id, message_id, chat_key, sender_key) DO UPDATE SET
     raw = excluded.raw
 WHERE messages.placeholder AND NOT excluded.placeholder;
 
+-- name: RekeyMessage :exec
+-- Gives a message that was stored under hidden identities the numbers that are
+-- known now, so that it is found again.
+UPDATE messages SET chat_key = @chat_key, sender_key = @sender_key
+WHERE messages.instance_id = @instance_id AND messages.message_id = @message_id
+    AND messages.chat_key = @chat_lid AND messages.sender_key = @sender_lid
+    AND NOT EXISTS (
+        SELECT 1 FROM messages AS m
+        WHERE m.instance_id = @instance_id AND m.message_id = @message_id
+            AND m.chat_key = @chat_key AND m.sender_key = @sender_key
+    );
+
 -- name: RaiseStatus :exec
 UPDATE messages SET status = @status, status_at = @status_at
 WHERE instance_id = @instance_id AND message_id = @message_id AND chat_key = @chat_key

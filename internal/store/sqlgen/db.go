@@ -126,6 +126,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.raiseStatusStmt, err = db.PrepareContext(ctx, raiseStatus); err != nil {
 		return nil, fmt.Errorf("error preparing query RaiseStatus: %w", err)
 	}
+	if q.rekeyMessageStmt, err = db.PrepareContext(ctx, rekeyMessage); err != nil {
+		return nil, fmt.Errorf("error preparing query RekeyMessage: %w", err)
+	}
 	if q.sweepMessagesStmt, err = db.PrepareContext(ctx, sweepMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepMessages: %w", err)
 	}
@@ -328,6 +331,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing raiseStatusStmt: %w", cerr)
 		}
 	}
+	if q.rekeyMessageStmt != nil {
+		if cerr := q.rekeyMessageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing rekeyMessageStmt: %w", cerr)
+		}
+	}
 	if q.sweepMessagesStmt != nil {
 		if cerr := q.sweepMessagesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sweepMessagesStmt: %w", cerr)
@@ -446,6 +454,7 @@ type Queries struct {
 	putNameStmt                      *sql.Stmt
 	putWebSocketStmt                 *sql.Stmt
 	raiseStatusStmt                  *sql.Stmt
+	rekeyMessageStmt                 *sql.Stmt
 	sweepMessagesStmt                *sql.Stmt
 	takeSequenceStmt                 *sql.Stmt
 	updateAccountLimitStmt           *sql.Stmt
@@ -495,6 +504,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putNameStmt:                      q.putNameStmt,
 		putWebSocketStmt:                 q.putWebSocketStmt,
 		raiseStatusStmt:                  q.raiseStatusStmt,
+		rekeyMessageStmt:                 q.rekeyMessageStmt,
 		sweepMessagesStmt:                q.sweepMessagesStmt,
 		takeSequenceStmt:                 q.takeSequenceStmt,
 		updateAccountLimitStmt:           q.updateAccountLimitStmt,

@@ -344,6 +344,40 @@ func (q *Queries) RaiseStatus(ctx context.Context, arg RaiseStatusParams) error 
 	return err
 }
 
+const rekeyMessage = `-- name: RekeyMessage :exec
+UPDATE messages SET chat_key = $1, sender_key = $2
+WHERE messages.instance_id = $3 AND messages.message_id = $4
+    AND messages.chat_key = $5 AND messages.sender_key = $6
+    AND NOT EXISTS (
+        SELECT 1 FROM messages AS m
+        WHERE m.instance_id = $3 AND m.message_id = $4
+            AND m.chat_key = $1 AND m.sender_key = $2
+    )
+`
+
+type RekeyMessageParams struct {
+	ChatKey    string
+	SenderKey  string
+	InstanceID string
+	MessageID  string
+	ChatLID    string
+	SenderLID  string
+}
+
+// Gives a message that was stored under hidden identities the numbers that are
+// known now, so that it is found again.
+func (q *Queries) RekeyMessage(ctx context.Context, arg RekeyMessageParams) error {
+	_, err := q.exec(ctx, q.rekeyMessageStmt, rekeyMessage,
+		arg.ChatKey,
+		arg.SenderKey,
+		arg.InstanceID,
+		arg.MessageID,
+		arg.ChatLID,
+		arg.SenderLID,
+	)
+	return err
+}
+
 const sweepMessages = `-- name: SweepMessages :execrows
 DELETE FROM messages
 WHERE (messages.instance_id, messages.message_id, messages.chat_key, messages.sender_key) IN (

@@ -18,6 +18,7 @@ var recordTests = map[string]func(*testing.T, Store){
 	"RepeatedMessageIsDropped":              testRepeatedMessage,
 	"RepeatInOneCallIsDropped":              testRepeatInOneCall,
 	"MessageIDIsUniquePerChatAndSender":     testMessageKey,
+	"RepeatUnderALearnedNumberIsDropped":    testLearnedNumber,
 	"RealMessageReplacesPlaceholderOnce":    testPlaceholder,
 	"ItemWithoutEventTakesNoNumber":         testSilentItem,
 	"FailedRecordLeavesNothing":             testFailedRecord,
@@ -111,6 +112,53 @@ func testMessageKey(t *testing.T, s Store) {
 		if got := record(t, s, in.ID, item); got != int64(i+1) {
 			t.Errorf("variant %d got sequence %d", i, got)
 		}
+	}
+}
+
+// events.md 7.1: chat and sender are brought to one form. A message that came
+// when only the hidden identity of its sender was known is known again when the
+// number has been learned meanwhile.
+func testLearnedNumber(t *testing.T, s Store) {
+	in := one(t, s)
+	const lid = "100200300@lid"
+	named, _ := TextItem(1)
+	hidden := named
+	before, after := *named.Message, *named.Message
+	before.ChatKey, before.SenderKey = lid, lid
+	after.ChatLID, after.SenderLID = lid, lid
+	hidden.Message, named.Message = &before, &after
+	blank := hidden
+	blank.Message = &dispatch.MessageRecord{
+		ID: before.ID, ChatKey: lid, SenderKey: lid, Type: "unsupported", Timestamp: At, Placeholder: true,
+	}
+	var got []int64
+	for _, item := range []dispatch.Item{blank, hidden, named, named} {
+		got = append(got, record(t, s, in.ID, item))
+	}
+	if diff := cmp.Diff([]int64{1, 2, 0, 0}, got); diff != "" {
+		t.Errorf("sequences (-want +got):\n%s", diff)
+	}
+	wantMessages(t, s, in.ID, 1)
+
+	group, _ := TextItem(2)
+	member := *group.Message
+	member.ChatKey, member.SenderKey = "120363000000000001@g.us", lid
+	later := member
+	later.SenderKey, later.SenderLID = group.Message.SenderKey, lid
+	blank.Message = &dispatch.MessageRecord{
+		ID: member.ID, ChatKey: member.ChatKey, SenderKey: lid, Type: "unsupported", Timestamp: At, Placeholder: true,
+	}
+	got = nil
+	for _, m := range []*dispatch.MessageRecord{blank.Message, &later, &later, &member} {
+		got = append(got, record(t, s, in.ID, dispatch.Item{Data: group.Data, Message: m}))
+	}
+	// WhatsApp does not take a number back. If it did, both forms would be
+	// stored, which must not make the message fail for ever.
+	if diff := cmp.Diff([]int64{3, 4, 0, 5}, got); diff != "" {
+		t.Errorf("sequences in a group (-want +got):\n%s", diff)
+	}
+	if got := record(t, s, in.ID, dispatch.Item{Data: group.Data, Message: &later}); got != 0 {
+		t.Errorf("a repeat of what is stored in both forms got %d", got)
 	}
 }
 

@@ -76,6 +76,15 @@ func (p person) primary() types.JID { return firstJID(p.pn, p.lid) }
 // key is primary as it is stored; "" for nobody.
 func (p person) key() string { return jidString(p.primary()) }
 
+// formerKey is the key of an account as long as only its hidden identity was
+// known; "" where there was no such time: our own number is always known.
+func (c converter) formerKey(p person) string {
+	if p.pn.IsEmpty() || p.is(c.self) {
+		return ""
+	}
+	return jidString(p.lid)
+}
+
 func (p person) is(q person) bool {
 	return !p.pn.IsEmpty() && p.pn == q.pn || !p.lid.IsEmpty() && p.lid == q.lid
 }

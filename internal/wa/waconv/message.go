@@ -125,6 +125,8 @@ func (b *builder) item(raw *waE2E.Message) dispatch.Item {
 		ID:        b.info.ID + b.suffix,
 		ChatKey:   b.src.chatKey,
 		SenderKey: b.src.sender.key(),
+		ChatLID:   b.src.chatLID,
+		SenderLID: b.c.formerKey(b.src.sender),
 		FromMe:    b.info.IsFromMe,
 		Type:      b.body.Type,
 		Source:    b.body.Source,

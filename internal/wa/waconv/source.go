@@ -10,6 +10,7 @@ import (
 type source struct {
 	chat    event.Chat
 	chatKey string
+	chatLID string // chatKey before the number was known; "" if it was always this
 	sender  person
 }
 
@@ -25,7 +26,7 @@ func (c converter) source(ms types.MessageSource, senderName string) source {
 		peer, peerName = s.sender, senderName
 	}
 	s.chat = c.chat(ms.Chat, peer, peerName)
-	s.chatKey = peer.key()
+	s.chatKey, s.chatLID = peer.key(), c.formerKey(peer)
 	return s
 }
 
