@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chasqui/chasqui/internal/apptest"
+	"github.com/chasqui/chasqui/internal/control"
 	"github.com/chasqui/chasqui/wasim"
 )
 
@@ -444,6 +445,26 @@ func TestCompressionIsNegotiatedOnlyIfTurnedOn(t *testing.T) {
 			t.Errorf("nobody offered it: %q", got)
 		}
 	}
+}
+
+// TestAccountDeletionClosesSocketsWith4404: the instances go with the account.
+func TestAccountDeletionClosesSocketsWith4404(t *testing.T) {
+	g, own := ready(t)
+	byInstance, byAccount := g.Listen("sales", own), g.Listen("sales", apptest.Token)
+	client, err := control.Dial(background(t), g.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.Delete(background(t), "default", true); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*apptest.Socket{byInstance, byAccount} {
+		if code := closedWith(t, s); code != 4404 {
+			t.Errorf("closed with %d, want 4404", code)
+		}
+	}
+	refused(t, g, "/ws/sales", 401, "Invalid token", "token: "+own)
 }
 
 // TestClientList: the fields of GET clients, and DELETE of one, of all and of
