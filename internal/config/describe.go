@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -41,7 +42,7 @@ func describeField(f reflect.StructField) Option {
 		Key:     key,
 		Flag:    flagName(key),
 		Envs:    strings.Split(env, ","),
-		Default: f.Tag.Get("default"),
+		Default: cmp.Or(f.Tag.Get("default"), f.Tag.Get("implied")),
 		Help:    f.Tag.Get("help"),
 		Secret:  f.Tag.Get("secret") == "true",
 	}

@@ -2,7 +2,8 @@ package config
 
 // Options are the options of serve, sandbox and demo. The tags are read by the
 // command-line parser and by Describe: key names the option in chasqui.yaml,
-// secret keeps its value out of everything that is printed.
+// secret keeps its value out of everything that is printed, implied is the
+// default of an option whose absence means more than a value.
 type Options struct {
 	Listen             string `key:"listen" default:"127.0.0.1:8080" help:"Address to listen on; port 0 picks a free one."`
 	Data               string `key:"data" default:"./data" help:"Folder of the SQLite file, keys and media."`
@@ -16,8 +17,8 @@ type Options struct {
 	TrustedProxies     List   `key:"trusted_proxies" help:"Networks whose forwarded headers count, as CIDR or address."`
 	AllowedOrigins     List   `key:"allowed_origins" help:"Origins for CORS and WebSockets (scheme://host[:port], or *)."`
 	RateLimit          int    `key:"rate_limit" default:"100" help:"Requests a minute and token; 0 is off, also for the other two unless they are given."`
-	RateLimitNew       *int   `key:"rate_limit_new" help:"Requests a minute and token to instance/new. Default: 20."`
-	RateLimitAddress   *int   `key:"rate_limit_address" help:"Requests a minute and address without a valid token. Default: 100."`
+	RateLimitNew       *int   `key:"rate_limit_new" implied:"20" help:"Requests a minute and token to instance/new. Default: 20."`
+	RateLimitAddress   *int   `key:"rate_limit_address" implied:"100" help:"Requests a minute and address without a valid token. Default: 100."`
 	LogFormat          string `key:"log_format" enum:",text,json" default:"" help:"text or json. Default: text on a terminal, else json."`
 	Docs               bool   `key:"docs" default:"true" negatable:"" help:"Serve /docs and /openapi.json."`
 	MetricsToken       string `key:"metrics.token" secret:"true" help:"Bearer token of /metrics. Without one only loopback may read it."`
@@ -37,7 +38,7 @@ type Options struct {
 	StoreRetention Duration `key:"store.retention" default:"90d" help:"How long messages are kept; 0 is for ever."`
 	StoreSync      string   `key:"store.sync" enum:"normal,full" default:"normal" help:"full: SQLite syncs at every commit."`
 
-	SendRate  *int `key:"send.rate" help:"Messages a minute and instance; 0 is off. Default: 60, in sandbox and demo 0."`
+	SendRate  *int `key:"send.rate" implied:"60" help:"Messages a minute and instance; 0 is off. Default: 60, in sandbox and demo 0."`
 	SendBurst int  `key:"send.burst" default:"20" help:"Messages that may go at once."`
 
 	EgressAllowNetworks List `key:"egress.allow_networks" help:"Non-public networks that addresses given by users may reach. Default: none, in sandbox and demo loopback."`
