@@ -34,8 +34,9 @@ type client struct {
 	end  context.CancelFunc
 	work sync.WaitGroup // handlers and goroutines in progress
 
-	dialing   sync.Mutex // one dial or close at a time
-	recording sync.Mutex // orders converting and publishing
+	dialing   sync.Mutex    // one dial or close at a time; guards givenUp
+	givenUp   chan struct{} // closed when a dial that was given up has ended; nil if none was
+	recording sync.Mutex    // orders converting and publishing
 	signals   outlet
 
 	mu       sync.Mutex // guards the fields below
@@ -173,12 +174,18 @@ func (c *client) Connect(ctx context.Context) error {
 	return c.dial(ctx)
 }
 
+// handshakeGrace is how long a dial that nobody wants any more may go on. The
+// library waits 20 s for the answer to its handshake, even when the connection
+// has ended (whatsmeow: handshake.go/doHandshake). So hanging up in the middle
+// takes longer than to let a server answer that does.
+const handshakeGrace = time.Second
+
 // dial connects unless the connection is up or no longer wanted. ctx bounds the
 // dial only; the connection lives until it is hung up.
 func (c *client) dial(ctx context.Context) error {
 	c.dialing.Lock()
 	defer c.dialing.Unlock()
-	if c.wm.IsConnected() {
+	if !c.dialGivenUp() && c.wm.IsConnected() {
 		return nil
 	}
 	conn, hangUp := context.WithCancel(c.life)
@@ -187,7 +194,7 @@ func (c *client) dial(ctx context.Context) error {
 		return context.Canceled
 	}
 	stop := context.AfterFunc(ctx, hangUp)
-	err := c.wm.ConnectContext(conn)
+	err := c.connect(conn)
 	c.mu.Lock()
 	c.calling = false
 	c.mu.Unlock()
@@ -200,6 +207,46 @@ func (c *client) dial(ctx context.Context) error {
 		return fmt.Errorf("wa: connect: %w", err)
 	}
 	return nil
+}
+
+// connect runs the library's dial, and gives it up when conn ends. The library
+// does not notice that while it waits for the server's handshake: it holds its
+// socket lock until the answer is 20 s late (handshake.go/doHandshake). So a
+// dial that was given up goes on alone; it has a dead connection and ends by
+// itself. The caller holds dialing.
+func (c *client) connect(conn context.Context) error {
+	if c.givenUp != nil {
+		select {
+		case <-c.givenUp:
+			c.givenUp = nil
+		case <-conn.Done():
+			return context.Cause(conn)
+		}
+	}
+	var err error
+	done := make(chan struct{})
+	go func() { // nobody can wait for it longer than conn lives; see above
+		defer close(done)
+		err = c.wm.ConnectContext(conn)
+	}()
+	select {
+	case <-done:
+		return err
+	case <-conn.Done():
+		c.givenUp = done
+		return context.Cause(conn)
+	}
+}
+
+// dialGivenUp reports whether a dial that was given up still holds the
+// library's socket lock. The caller holds dialing.
+func (c *client) dialGivenUp() bool {
+	select {
+	case <-c.givenUp:
+		c.givenUp = nil
+	default:
+	}
+	return c.givenUp != nil
 }
 
 // claimLine makes hangUp the way to end the connection, and forgets what
@@ -266,11 +313,13 @@ func (c *client) Disconnect() {
 	c.presence = string(types.PresenceUnavailable)
 	c.mu.Unlock()
 	c.signals.shut()
-	if calling {
-		hangUp() // the dial holds the lock below
+	if calling { // the dial holds the lock below
+		defer time.AfterFunc(handshakeGrace, hangUp).Stop()
 	}
 	c.dialing.Lock()
-	c.wm.Disconnect()
+	if !c.dialGivenUp() {
+		c.wm.Disconnect()
+	}
 	c.dialing.Unlock()
 	if hangUp != nil {
 		hangUp()
