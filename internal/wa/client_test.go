@@ -2,9 +2,11 @@ package wa_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -296,5 +298,85 @@ func TestDisconnectEndsADial(t *testing.T) {
 	}
 	if took := time.Since(started); took > 5*time.Second {
 		t.Errorf("Disconnect took %v", took)
+	}
+}
+
+// A dial that waits for WhatsApp's handshake must not hold up a stop: cut off
+// there, the library would wait 20 s for an answer that cannot come.
+func TestDisconnectDuringTheHandshake(t *testing.T) {
+	network := wasim.Start(t)
+	line := newSlowLine(t, network.URL())
+	r := newRigOn(t, network, func(o *wa.Options) {
+		o.HTTPClient = func() *http.Client { return wasim.HTTPClient(line.url) }
+	})
+	r.open()
+	done := make(chan error, 1)
+	go func() { done <- r.client.Connect(r.ctx()) }()
+	<-line.handshake
+	started := time.Now()
+	answer := time.AfterFunc(100*time.Millisecond, func() { close(line.release) })
+	defer answer.Stop()
+	r.client.Disconnect()
+	<-done
+	if took := time.Since(started); took > 5*time.Second {
+		t.Errorf("Disconnect took %v", took)
+	}
+}
+
+// slowLine passes bytes to a server and back, but keeps what the server says
+// after the upgrade, its handshake, until release is closed.
+type slowLine struct {
+	url       string
+	handshake chan struct{} // closed when the server has answered
+	release   chan struct{}
+}
+
+func newSlowLine(t *testing.T, server string) *slowLine {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &slowLine{url: "http://" + listener.Addr().String(), handshake: make(chan struct{}), release: make(chan struct{})}
+	var work sync.WaitGroup
+	work.Go(func() {
+		client, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		up, err := net.Dial("tcp", strings.TrimPrefix(server, "http://"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		work.Go(func() {
+			_, _ = io.Copy(up, client)
+			_ = up.Close()
+		})
+		l.answer(client, up)
+		_ = client.Close()
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		work.Wait()
+	})
+	return l
+}
+
+// answer copies what the server says, in two parts.
+func (l *slowLine) answer(client io.Writer, up io.Reader) {
+	b := make([]byte, 64<<10)
+	for part := 0; ; part++ {
+		n, err := up.Read(b)
+		if err != nil {
+			return
+		}
+		if part == 1 {
+			close(l.handshake)
+			<-l.release
+		}
+		if _, err := client.Write(b[:n]); err != nil {
+			return
+		}
 	}
 }
