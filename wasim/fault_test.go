@@ -201,7 +201,9 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	for i, l := range []wasim.Load{
-		{}, {From: []string{a.Number()}, To: []string{bot.Number()}, Rate: 1}, {From: []string{"1"}, To: []string{bot.Number()}, Rate: 1, Seconds: 1},
+		{},
+		{From: []string{a.Number()}, To: []string{bot.Number()}, Rate: 1},
+		{From: []string{"1"}, To: []string{bot.Number()}, Rate: 1, Seconds: 1},
 		{From: []string{a.Number()}, To: []string{"nobody"}, Rate: 1, Seconds: 1},
 		{From: []string{a.Number()}, To: []string{bot.Number()}, Rate: 1, Seconds: 1, Kind: "smell"},
 	} {

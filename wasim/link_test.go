@@ -53,10 +53,14 @@ func newClient(t testing.TB, server *wasim.Server, device *store.Device) *client
 	return c
 }
 
-// linked makes a client that is linked to a phone and connected.
-func linked(t testing.TB, server *wasim.Server, phone *wasim.Phone) *client {
+// linked makes a client that is linked to a phone and connected. Its switches
+// are set by change, before the library reads them.
+func linked(t testing.TB, server *wasim.Server, phone *wasim.Phone, change ...func(*client)) *client {
 	t.Helper()
 	c := newClient(t, server, newStore(t).NewDevice())
+	for _, f := range change {
+		f(c)
+	}
 	c.connect()
 	code := await[*events.QR](c).Codes[0]
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

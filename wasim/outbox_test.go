@@ -67,12 +67,13 @@ func TestOfflineQueueComesInOrderBetweenPreviewAndEnd(t *testing.T) {
 func TestWhatIsNotAcknowledgedComesAgain(t *testing.T) {
 	server := wasim.Start(t)
 	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
-	c := linked(t, server, bot)
 	var accept atomic.Bool
-	c.SynchronousAck = true
-	c.AddEventHandlerWithSuccessStatus(func(e any) bool {
-		_, message := e.(*events.Message)
-		return !message || accept.Load()
+	c := linked(t, server, bot, func(c *client) {
+		c.SynchronousAck = true
+		c.AddEventHandlerWithSuccessStatus(func(e any) bool {
+			_, message := e.(*events.Message)
+			return !message || accept.Load()
+		})
 	})
 	id := send(t, person, bot, "keep me")
 	c.text("keep me")
@@ -123,18 +124,17 @@ func TestDroppedConnectionLosesNothing(t *testing.T) {
 func TestRedeliverSendsTheLastMessagesAgain(t *testing.T) {
 	server := wasim.Start(t)
 	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
-	c := linked(t, server, bot)
-	c.EnableDecryptedEventBuffer = false
+	c := linked(t, server, bot, func(c *client) { c.EnableDecryptedEventBuffer = false })
 	send(t, person, bot, "one")
 	id := send(t, person, bot, "two")
 	c.text("two")
 	eventually(t, "both are acknowledged", func() bool { return wasim.Waiting(bot) == 0 })
-	frames := server.Stats().Frames
+	receipts := server.Stats().Receipts
 	if n := wasim.Redeliver(bot, 1); n != 1 {
 		t.Fatalf("%d sent again", n)
 	}
 	// The library does not tell of a message it has decrypted before, but acknowledges it again.
-	eventually(t, "the client answers "+id+" again", func() bool { return server.Stats().Frames > frames })
+	eventually(t, "the client answers "+id+" again", func() bool { return server.Stats().Receipts > receipts })
 }
 
 func TestReorderReversesTheNextMessages(t *testing.T) {

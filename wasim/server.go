@@ -116,7 +116,7 @@ func New(o Options) (*Server, error) {
 	if s.chain, err = certificateChain(s.static, s.now()); err != nil {
 		return nil, err
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.ctx, s.cancel = context.WithCancel(context.Background()) //nolint:forbidigo // a server outlives the call that makes it; Close ends it
 	return s, s.listen(o.Listen)
 }
 

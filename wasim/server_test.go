@@ -33,7 +33,7 @@ func TestEveryHostLeadsToTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read whole
+	defer response.Body.Close()
 	if body, err := io.ReadAll(response.Body); err != nil || string(body) != "hi" {
 		t.Errorf("%q, %v", body, err)
 	}

@@ -84,38 +84,46 @@ func TestTroubleIsSaidWithItsFields(t *testing.T) {
 	}{
 		"disconnected": {
 			instance.Signal{Kind: instance.SignalDisconnected, Reason: "EOF"},
-			[]event.State{{State: "disconnected", JID: ourJID, Reason: "EOF"}}, time.Nanosecond,
+			[]event.State{{State: "disconnected", JID: ourJID, Reason: "EOF"}},
+			time.Nanosecond,
 		},
 		"logged_out": {
 			instance.Signal{Kind: instance.SignalLoggedOut, Reason: "device removed"},
-			[]event.State{{State: "logged_out", Reason: "device removed"}}, 0,
+			[]event.State{{State: "logged_out", Reason: "device removed"}},
+			0,
 		},
 		"stream_replaced": {
 			instance.Signal{Kind: instance.SignalStreamReplaced},
-			[]event.State{{State: "stream_replaced", JID: ourJID, Reason: "another client took over this session"}}, 0,
+			[]event.State{{State: "stream_replaced", JID: ourJID, Reason: "another client took over this session"}},
+			0,
 		},
 		"temp_banned": {
 			instance.Signal{Kind: instance.SignalTempBanned, Code: 101, Reason: "spam", Expires: 3 * time.Hour},
-			[]event.State{{State: "temp_banned", JID: ourJID, Code: 101, Reason: "spam"}}, 3 * time.Hour,
+			[]event.State{{State: "temp_banned", JID: ourJID, Code: 101, Reason: "spam"}},
+			3 * time.Hour,
 		},
 		"temp_banned without an end": {
 			instance.Signal{Kind: instance.SignalTempBanned, Code: 101},
-			[]event.State{{State: "temp_banned", JID: ourJID, Code: 101}}, time.Hour,
+			[]event.State{{State: "temp_banned", JID: ourJID, Code: 101}},
+			time.Hour,
 		},
 		"connect_failure": {
 			instance.Signal{Kind: instance.SignalConnectFailure, Code: 415, Reason: "experimental"},
-			[]event.State{{State: "connect_failure", JID: ourJID, Code: 415, Reason: "experimental"}}, time.Minute,
+			[]event.State{{State: "connect_failure", JID: ourJID, Code: 415, Reason: "experimental"}},
+			time.Minute,
 		},
 		"stream_error": {
 			instance.Signal{Kind: instance.SignalStreamError, Reason: "516"},
 			[]event.State{
 				{State: "stream_error", JID: ourJID, Reason: "516"},
 				{State: "disconnected", JID: ourJID, Reason: "stream error 516"},
-			}, time.Nanosecond,
+			},
+			time.Nanosecond,
 		},
 		"cat_refresh_error": {
 			instance.Signal{Kind: instance.SignalCATRefreshError, Reason: "no token"},
-			[]event.State{{State: "cat_refresh_error", JID: ourJID, Reason: "no token"}}, time.Minute,
+			[]event.State{{State: "cat_refresh_error", JID: ourJID, Reason: "no token"}},
+			time.Minute,
 		},
 	}
 	for name, tt := range tests {

@@ -136,8 +136,10 @@ func TestPairingLeadsToConnectedByItself(t *testing.T) {
 				restart(w)
 				got := w.taken()
 				want := []event.State{
-					{State: "connecting"}, {State: "qr_ready", Codes: []string{"code1"}, ExpiresIn: 60},
-					{State: "pair_success", JID: ourJID}, {State: "connected", JID: ourJID},
+					{State: "connecting"},
+					{State: "qr_ready", Codes: []string{"code1"}, ExpiresIn: 60},
+					{State: "pair_success", JID: ourJID},
+					{State: "connected", JID: ourJID},
 				}
 				ignore := cmpopts.IgnoreFields(event.State{}, "Timestamp", "Instance")
 				if d := cmp.Diff(want, got, ignore); d != "" {

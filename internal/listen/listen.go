@@ -68,7 +68,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		started := time.Now()
 		err := l.session(ctx)
 		if final(err) && ctx.Err() == nil {
-			return err
+			return inWords(err)
 		}
 		l.pause(ctx, err, l.backoff.next(time.Since(started)))
 	}
@@ -80,7 +80,7 @@ func (l *Listener) pause(ctx context.Context, err error, d time.Duration) {
 	if ctx.Err() != nil {
 		return
 	}
-	l.note("connection lost (%v); trying again in %s", err, d.Round(time.Millisecond))
+	l.note("connection lost (%v); trying again in %s", inWords(err), d.Round(time.Millisecond))
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):

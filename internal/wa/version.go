@@ -80,7 +80,7 @@ func NewVersionKeeper(engine *Engine, opts KeeperOptions) *VersionKeeper {
 
 // Start asks for the version now and then at the interval, in the background.
 // Starting twice has no effect.
-func (k *VersionKeeper) Start(context.Context) error {
+func (k *VersionKeeper) Start(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.cancel != nil || k.engine.sandbox != nil || k.engine.version.pinned.Load() {
@@ -94,7 +94,7 @@ func (k *VersionKeeper) Start(context.Context) error {
 		}
 		client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	k.cancel = cancel
 	k.done.Go(func() { k.run(ctx, client) })
 	return nil
