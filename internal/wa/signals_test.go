@@ -25,7 +25,7 @@ func TestLibraryEventsBecomeSignalsInOrder(t *testing.T) {
 		{&events.KeepAliveTimeout{ErrorCount: 2, LastSuccess: since}, instance.Signal{Kind: instance.SignalKeepAliveTimeout, Count: 2, Since: since}},
 		{&events.KeepAliveRestored{}, instance.Signal{Kind: instance.SignalKeepAliveRestored}},
 		{&events.ConnectFailure{Reason: 418, Message: "odd"}, instance.Signal{Kind: instance.SignalConnectFailure, Code: 418, Reason: "odd"}},
-		{&events.CATRefreshError{Error: errors.New("no")}, instance.Signal{Kind: instance.SignalCATRefreshError, Reason: "no"}},
+		{&events.CATRefreshError{Error: errors.New("no")}, instance.Signal{Kind: instance.SignalCATRefreshError, Reason: "the token could not be renewed"}},
 	}
 	for _, c := range causes {
 		wa.Inject(r.client, c.evt)
