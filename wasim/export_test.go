@@ -77,3 +77,6 @@ func ForgetSenderKeys(p *Phone) {
 
 // Deliver hands a stanza to all companions of p.
 func Deliver(p *Phone, n Node) { p.account.deliverCompanions(n, noDevice) }
+
+// Arrive notes a message as received by the server at that time.
+func Arrive(s *Server, id string, at time.Time) { s.arrivals.record(id, at) }
