@@ -92,7 +92,7 @@ func TestWhatIsNotAcknowledgedComesAgain(t *testing.T) {
 func TestLostAcknowledgementsCauseRedelivery(t *testing.T) {
 	server := wasim.Start(t)
 	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
-	c := linked(t, server, bot)
+	c := linked(t, server, bot, func(c *client) { c.SynchronousAck = true }) // the first is acknowledged first
 	wasim.LoseAcks(bot, 1)
 	send(t, person, bot, "first")
 	send(t, person, bot, "second")
