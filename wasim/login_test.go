@@ -7,6 +7,7 @@ import (
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/store/sqlstore"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"go.mau.fi/whatsmeow/util/keys"
@@ -73,9 +74,14 @@ func TestLoginWithAnotherNoiseKeyFailsWith401(t *testing.T) {
 	server := wasim.Start(t)
 	c := linked(t, server, server.Phone("5511999990001"))
 	c.Disconnect()
-	c.Store.NoiseKey = keys.NewKeyPair()
-	c.connect()
-	if out := await[*events.LoggedOut](c); out.Reason != events.ConnectFailureLoggedOut {
+	device, err := c.Store.Container.(*sqlstore.Container).GetDevice(t.Context(), *c.Store.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	device.NoiseKey = keys.NewKeyPair()
+	thief := newClient(t, server, device)
+	thief.connect()
+	if out := await[*events.LoggedOut](thief); out.Reason != events.ConnectFailureLoggedOut {
 		t.Errorf("%+v", out)
 	}
 }

@@ -103,7 +103,7 @@ func TestConnectionEndsWithTheLastCode(t *testing.T) {
 	server := wasim.Start(t)
 	wasim.SetQRTimes(server, 5*time.Millisecond, time.Millisecond)
 	c, codes := unlinked(t, server)
-	eventually(t, "the connection ends", func() bool { return !c.IsConnected() })
+	await[*events.Disconnected](c)
 	if _, err := scan(t, server.Phone("5511999990001"), codes[5]); !errors.Is(err, wasim.ErrCodeExpired) {
 		t.Errorf("after the end: %v", err)
 	}
