@@ -301,6 +301,11 @@ func BenchmarkHandNobody(b *testing.B) {
 	for b.Loop() {
 		d.Hand(ctx, sales, e, &item)
 	}
+	serialised := len(d.read.sequences())
+	b.ReportMetric(float64(serialised), "serialised")
+	if serialised != 0 {
+		b.Errorf("%d events were serialised for nobody", serialised)
+	}
 }
 
 // Section 2: names are compared exactly; order is kept, repeats are dropped; off
