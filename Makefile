@@ -27,8 +27,8 @@ test: build clients $(TOOLS)/gotestsum ## pass all tests
 clients: ## install the foreign WebSocket clients that the tests use
 	scripts/install-clients
 
-race: ## pass all tests under the race detector
-	go test -race -timeout 40m ./...
+race: clients ## pass all tests under the race detector
+	scripts/race
 
 lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## check style and layers
 	test -z "$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go' ':!internal/store/sqlgen'))"
