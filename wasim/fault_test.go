@@ -45,6 +45,9 @@ func TestFaultReplaced(t *testing.T) {
 
 func TestFaultLoggedOut(t *testing.T) {
 	server, bot, _, c := callParty(t)
+	c = c.resumed(server)
+	c.connect()
+	await[*events.Connected](c)
 	fail(t, server, wasim.Fault{Kind: "logged_out", Target: bot.Number()})
 	await[*events.LoggedOut](c)
 	if len(bot.Devices()) != 0 {

@@ -82,6 +82,18 @@ func linked(t testing.TB, server *wasim.Server, phone *wasim.Phone, change ...fu
 	return c
 }
 
+// resumed takes the place of a linked client, with a device read anew from the store: when the library deletes it, no
+// goroutine of the linking uses it any more (docs/library-races.md).
+func (c *client) resumed(server *wasim.Server) *client {
+	c.t.Helper()
+	c.Disconnect()
+	device, err := c.Store.Container.(*sqlstore.Container).GetDevice(c.t.Context(), *c.Store.ID)
+	if err != nil || device == nil {
+		c.t.Fatalf("the stored device: %v", err)
+	}
+	return newClient(c.t, server, device)
+}
+
 func (c *client) connect() {
 	c.t.Helper()
 	if err := c.Connect(); err != nil {

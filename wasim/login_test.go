@@ -7,7 +7,6 @@ import (
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/binary"
-	"go.mau.fi/whatsmeow/store/sqlstore"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"go.mau.fi/whatsmeow/util/keys"
@@ -20,8 +19,7 @@ func failing(t *testing.T, reason int, more wasim.Attrs) *client {
 	t.Helper()
 	server := wasim.Start(t)
 	phone := server.Phone("5511999990001")
-	c := linked(t, server, phone)
-	c.Disconnect()
+	c := linked(t, server, phone).resumed(server)
 	wasim.FailNextLogin(phone, reason, more)
 	c.connect()
 	return c
@@ -72,16 +70,10 @@ func TestLoginOfAnUnknownDeviceFailsWith401(t *testing.T) {
 
 func TestLoginWithAnotherNoiseKeyFailsWith401(t *testing.T) {
 	server := wasim.Start(t)
-	c := linked(t, server, server.Phone("5511999990001"))
-	c.Disconnect()
-	device, err := c.Store.Container.(*sqlstore.Container).GetDevice(t.Context(), *c.Store.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	device.NoiseKey = keys.NewKeyPair()
-	thief := newClient(t, server, device)
-	thief.connect()
-	if out := await[*events.LoggedOut](thief); out.Reason != events.ConnectFailureLoggedOut {
+	c := linked(t, server, server.Phone("5511999990001")).resumed(server)
+	c.Store.NoiseKey = keys.NewKeyPair()
+	c.connect()
+	if out := await[*events.LoggedOut](c); out.Reason != events.ConnectFailureLoggedOut {
 		t.Errorf("%+v", out)
 	}
 }

@@ -205,7 +205,9 @@ func TestScanEndsWithItsContext(t *testing.T) {
 func TestUnlinkLogsTheClientOut(t *testing.T) {
 	server := wasim.Start(t)
 	phone := server.Phone("5511999990001")
-	c := linked(t, server, phone)
+	c := linked(t, server, phone).resumed(server)
+	c.connect()
+	await[*events.Connected](c)
 	device := phone.Devices()[0].JID
 	if err := phone.Unlink(device); err != nil {
 		t.Fatal(err)
@@ -222,7 +224,9 @@ func TestUnlinkLogsTheClientOut(t *testing.T) {
 func TestClientLogsItselfOut(t *testing.T) {
 	server := wasim.Start(t)
 	phone := server.Phone("5511999990001")
-	c := linked(t, server, phone)
+	c := linked(t, server, phone).resumed(server)
+	c.connect()
+	await[*events.Connected](c)
 	if err := c.Logout(t.Context()); err != nil {
 		t.Fatal(err)
 	}
