@@ -68,21 +68,19 @@ func TestOfflineQueueComesInOrderBetweenPreviewAndEnd(t *testing.T) {
 func TestWhatIsNotAcknowledgedComesAgain(t *testing.T) {
 	server := wasim.Start(t)
 	bot, person := server.Phone("5511999990001"), server.Phone("5511999990002")
-	var accept atomic.Bool
-	c := linked(t, server, bot, func(c *client) {
-		c.SynchronousAck = true
-		c.AddEventHandlerWithSuccessStatus(func(e any) bool {
-			_, message := e.(*events.Message)
-			return !message || accept.Load()
-		})
+	c := linked(t, server, bot, func(c *client) { c.SynchronousAck = true })
+	var refused atomic.Bool // once
+	c.AddEventHandlerWithSuccessStatus(func(e any) bool {
+		m, message := e.(*events.Message)
+		return !message || m.Message.GetConversation() != "keep me" || refused.Swap(true)
 	})
 	id := send(t, person, bot, "keep me")
 	c.text("keep me")
+	eventually(t, "it is refused", refused.Load)
 	if n := wasim.Waiting(bot); n != 1 {
 		t.Fatalf("%d stanzas wait", n)
 	}
 	c.Disconnect()
-	accept.Store(true)
 	c.connect()
 	if again := c.text("keep me"); again.Info.ID != id {
 		t.Errorf("came again as %s, was %s", again.Info.ID, id)
