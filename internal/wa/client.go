@@ -102,13 +102,18 @@ func (c *client) configure() {
 
 // overhear counts what the library only logs: messages dropped because their
 // Signal counter was used already. What is no trouble at all it keeps out of
-// the log.
+// the log, and so what the library's goroutines complain of after Close.
 func (c *client) overhear(_ string, args []any) (drop bool) {
+	if c.life.Err() != nil {
+		return true
+	}
 	for _, arg := range args {
 		err, ok := arg.(error)
 		switch {
 		case !ok:
-		case errors.Is(err, errWiped):
+		case errors.Is(err, errWiped), errors.Is(err, context.Canceled): // we ended it ourselves
+			return true
+		case errors.Is(err, whatsmeow.ErrNotConnected): // the end of a connection is told by a signal
 			return true
 		case errors.Is(err, signalerror.ErrOldCounter):
 			c.engine.stats.oldCounters.Add(1)
