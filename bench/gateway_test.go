@@ -288,10 +288,12 @@ func BenchmarkReceive(b *testing.B) {
 		from := []string{number(9999)}
 		w.load(from, to, rate, 1) // sessions are made once, before measuring
 		var sent []sentMessage
+		m := watchMachine()
 		for range rounds {
 			sent = append(sent, w.load(from, to, rate, seconds)...)
 		}
 		w.settle(len(sent)+rate, listeners...)
+		m.report(b)
 		report(b, sent, listeners)
 	}
 }
