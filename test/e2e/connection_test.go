@@ -154,7 +154,7 @@ func TestOrigin(t *testing.T) {
 
 // TestFramesAreJSONTextOneEventEach: text, whole, unmasked, no extension bits.
 func TestFramesAreJSONTextOneEventEach(t *testing.T) {
-	g, s := linked(t)
+	g, s := settled(t)
 	c := connect(t, g)
 	id := say(t, g, ana, "Grüße 😀 \u2028 <b>&")
 	f := c.until(ws.OpText)
@@ -173,7 +173,7 @@ func TestFramesAreJSONTextOneEventEach(t *testing.T) {
 
 // TestWhatClientsSendIsIgnored: text, binary and fragments up to 4 KiB.
 func TestWhatClientsSendIsIgnored(t *testing.T) {
-	g, s := linked(t)
+	g, s := settled(t)
 	c := connect(t, g)
 	c.send(ws.NewTextFrame([]byte(`{"event":"message.exchange"}`)), ws.NewBinaryFrame(make([]byte, 4096)),
 		ws.NewFrame(ws.OpText, false, []byte("half ")), ws.NewFrame(ws.OpContinuation, true, []byte("and half")),
@@ -425,7 +425,7 @@ func TestNobodyConnectedNothingIsMade(t *testing.T) {
 // TestASocketThatDropsGetsNothingAgain: what was sent while it was gone is lost
 // for it; others are not concerned.
 func TestASocketThatDropsGetsNothingAgain(t *testing.T) {
-	g, s := linked(t)
+	g, s := settled(t)
 	c := connect(t, g)
 	say(t, g, ana, "one")
 	c.until(ws.OpText)

@@ -66,6 +66,15 @@ func linked(t *testing.T, flags ...string) (*apptest.Gateway, *apptest.Socket) {
 	return g, s
 }
 
+// settled is linked, with the linking's events read: nothing more comes by
+// itself. The list says connected a moment before the event is out.
+func settled(t *testing.T, flags ...string) (*apptest.Gateway, *apptest.Socket) {
+	t.Helper()
+	g, s := linked(t, flags...)
+	s.Expect("instance.state", map[string]string{"state": "connected"})
+	return g, s
+}
+
 // TestRestartBringsInstancesBack: the instance comes back by itself, what was
 // written meanwhile arrives, and meta.sequence goes on where it was.
 func TestRestartBringsInstancesBack(t *testing.T) {
