@@ -179,7 +179,7 @@ func FuzzPreview(f *testing.F) {
 	f.Add("text/html", `<title>a</title><meta property="og:image" content="%">`)
 	f.Fuzz(func(t *testing.T, kind, page string) {
 		if strings.ContainsAny(kind, "\r\n\x00") {
-			t.Skip()
+			return // no header can hold it
 		}
 		url, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", kind)
