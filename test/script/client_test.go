@@ -120,7 +120,7 @@ func (w *world) until(ts *testscript.TestScript, _ bool, args []string) {
 	deadline := time.After(patience)
 	for {
 		_, answer := w.ask(ts, http.MethodGet, args[0], "")
-		if containsAll(answer, args[1:]) {
+		if matchesAll(answer, args[1:]) {
 			return
 		}
 		select {
@@ -129,6 +129,16 @@ func (w *world) until(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("GET %s never had %q: %s", args[0], args[1:], answer)
 		}
 	}
+}
+
+// matchesAll reports whether every pattern is found in the answer.
+func matchesAll(answer []byte, patterns []string) bool {
+	for _, p := range patterns {
+		if !regexp.MustCompile(p).Match(answer) {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *world) ws(ts *testscript.TestScript, _ bool, args []string) {
