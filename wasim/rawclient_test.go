@@ -246,11 +246,6 @@ func (r *rawClient) send(n wasim.Node) {
 	r.write(rawFrame(r.out.aead.Seal(nil, r.out.nonce(), plain, nil)))
 }
 
-func (r *rawClient) read() *wasim.Node {
-	r.t.Helper()
-	return r.decode(r.frame())
-}
-
 func (r *rawClient) decode(frame []byte) *wasim.Node {
 	r.t.Helper()
 	plain, err := r.in.aead.Open(nil, r.in.nonce(), frame, nil)

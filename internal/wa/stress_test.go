@@ -29,7 +29,7 @@ func TestNothingIsLostWhenBothSidesSend(t *testing.T) {
 	var work sync.WaitGroup
 	for _, p := range people {
 		work.Go(func() { r.flood(t, p, &out) })
-		work.Go(func() { flood(t, r.ctx(), p, &in) })
+		work.Go(func() { flood(r.ctx(), t, p, &in) })
 	}
 	work.Wait()
 	want := 2 * len(people) * stressCount
@@ -61,7 +61,7 @@ func (r *rig) flood(t *testing.T, to *wasim.Phone, ids *sync.Map) {
 	}
 }
 
-func flood(t *testing.T, ctx context.Context, from *wasim.Phone, ids *sync.Map) {
+func flood(ctx context.Context, t *testing.T, from *wasim.Phone, ids *sync.Map) {
 	for i := range stressCount {
 		id, err := from.Send(ctx, ownNumber, wasim.Message{Text: fmt.Sprint(i)})
 		if err != nil {

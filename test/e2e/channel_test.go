@@ -61,15 +61,6 @@ func fence(t *testing.T, g *apptest.Gateway, s *apptest.Socket) []apptest.Frame 
 	}
 }
 
-// types lists the event types of frames.
-func types(frames []apptest.Frame) []string {
-	list := []string{}
-	for _, f := range frames {
-		list = append(list, f.Event)
-	}
-	return list
-}
-
 // TestRoutesOfTheChannel: section 1, each row that is not about webhooks, with
 // the account's and the instance's token.
 func TestRoutesOfTheChannel(t *testing.T) {
@@ -114,8 +105,10 @@ func TestSetAnswersTheConfigurationAsPersisted(t *testing.T) {
 	for _, row := range []struct{ body, want string }{
 		{`{"enabled":true}`, `{"enabled":true,"events":[],"mediaBase64":false}`},
 		{`{"enabled":true,"events":null,"mediaBase64":null}`, `{"enabled":true,"events":[],"mediaBase64":false}`},
-		{`{"enabled":true,"events":["message.status","message.exchange","message.status"],"mediaBase64":true}`,
-			`{"enabled":true,"events":["message.status","message.exchange"],"mediaBase64":true}`},
+		{
+			`{"enabled":true,"events":["message.status","message.exchange","message.status"],"mediaBase64":true}`,
+			`{"enabled":true,"events":["message.status","message.exchange"],"mediaBase64":true}`,
+		},
 		{`{"enabled":true,"mediaBase64":true}`, `{"enabled":true,"events":[],"mediaBase64":true}`},
 		{`{"enabled":false,"events":["call.update"],"mediaBase64":true}`, `{"enabled":false,"events":[],"mediaBase64":false}`},
 	} {
@@ -282,7 +275,8 @@ func TestEffect5TheChannelAtCreation(t *testing.T) {
 		stored object
 	}{
 		{
-			object{"websocketEnabled": true, "websocketEvents": []string{"call.update"}, "websocketMediaBase64": true}, "",
+			object{"websocketEnabled": true, "websocketEvents": []string{"call.update"}, "websocketMediaBase64": true},
+			"",
 			object{"enabled": true, "events": []any{"call.update"}, "mediaBase64": true},
 		},
 		{object{"websocketEnabled": true, "websocketEvents": []string{"wrong"}}, "websocketEvents", nil},

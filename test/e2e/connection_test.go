@@ -70,8 +70,13 @@ func TestTokenPlacesAtTheUpgrade(t *testing.T) {
 		accepted(t, g, "/ws/sales?token="+token)
 	}
 	for _, wrong := range [][]string{
-		{"/ws/sales"}, {"/ws/sales?token=wrong-token-0000001"}, {"/ws/sales", "token: wrong-token-0000001"},
-		{"/ws/sales", "token: " + other}, {"/ws/sales?token=" + other}, {"/ws/sales?apikey=" + own}, {"/ws/sales", "Cookie: token=" + own},
+		{"/ws/sales"},
+		{"/ws/sales?token=wrong-token-0000001"},
+		{"/ws/sales", "token: wrong-token-0000001"},
+		{"/ws/sales", "token: " + other},
+		{"/ws/sales?token=" + other},
+		{"/ws/sales?apikey=" + own},
+		{"/ws/sales", "Cookie: token=" + own},
 	} {
 		refused(t, g, wrong[0], 401, "Invalid token", wrong[1:]...)
 	}

@@ -20,7 +20,7 @@
 //	answered                   wait for its answer, which is stdout
 //	header NAME [VALUE]        send a header with every request from now on
 //	save VAR FIELD             put a string of the last answer into $VAR
-//	until PATH PATTERN...     GET until the answer has all the texts
+//	until PATH PATTERN...      GET until the answer matches all the patterns
 //	phone NUMBER PATH [JSON]   POST /sandbox/phones/NUMBER/PATH
 //	ws INSTANCE                open the WebSocket
 //	expect EVENT TEXT...       wait for a frame of that type with all the texts
