@@ -101,7 +101,7 @@ func TestUnknownUsedAndExpiredCodesAreRefused(t *testing.T) {
 
 func TestConnectionEndsWithTheLastCode(t *testing.T) {
 	server := wasim.Start(t)
-	wasim.SetQRTimes(server, 5*time.Millisecond, time.Millisecond)
+	wasim.SetQRTimes(server, 200*time.Millisecond, 20*time.Millisecond)
 	c, codes := unlinked(t, server)
 	await[*events.Disconnected](c)
 	if _, err := scan(t, server.Phone("5511999990001"), codes[5]); !errors.Is(err, wasim.ErrCodeExpired) {
