@@ -23,8 +23,8 @@ const (
 )
 
 // Checkpointer copies the write-ahead log into the database file in the
-// background, so that no writer has to: by SQLite's own rule a commit every
-// second or so would take tens of milliseconds. It is a lifecycle.Service and
+// background, so that no writer has to: by SQLite's own rule the commit that
+// fills the log copies it, while everybody waits. It is a lifecycle.Service and
 // may be started again after a stop.
 type Checkpointer struct {
 	db  *DB
