@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chasqui/chasqui/internal/event"
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 // channel is one instance: the order of its events, and what its WebSocket
@@ -22,8 +23,10 @@ type channel struct {
 	// so that concurrent sets end in one of them, whole.
 	setting sync.Mutex
 	// order makes recording, numbering and handing on one step. It is held
-	// while the store works: that is what keeps events in order.
+	// while the store works: that is what keeps events in order. It guards
+	// hooks, so that a change of them falls between two events.
 	order sync.Mutex
+	hooks []webhook.Hook
 
 	chatsMu sync.Mutex // guards the next two; taken within order
 	chats   map[string]*waitingChat
@@ -54,7 +57,7 @@ func (ch *channel) publish(ctx context.Context, items []Item) error {
 	ch.order.Lock()
 	defer ch.order.Unlock()
 	events := ch.number(items)
-	if err := ch.d.store.Record(ctx, ch.id, items, events); err != nil {
+	if err := ch.d.store.Record(ctx, ch.id, items, events, ch.outbox()); err != nil {
 		return err
 	}
 	for i, e := range events {
@@ -64,7 +67,46 @@ func (ch *channel) publish(ctx context.Context, items []Item) error {
 		ch.d.recorded.Add(1)
 		ch.hand(ctx, e, &items[i])
 	}
+	ch.tellFollowers(items, events)
 	return nil
+}
+
+func (ch *channel) outbox() Outbox {
+	if len(ch.hooks) == 0 {
+		return Outbox{}
+	}
+	o := ch.envelope()
+	return Outbox{
+		Hooks:  ch.hooks,
+		Encode: func(dst []byte, e *event.Event) ([]byte, error) { return event.AppendEnvelope(dst, e, o) },
+	}
+}
+
+// tellFollowers wakes those for whom the recorded events left work.
+func (ch *channel) tellFollowers(items []Item, events []*event.Event) {
+	if len(ch.hooks) == 0 {
+		return
+	}
+	var due []string
+	waits := false
+	for _, h := range ch.hooks {
+		for i, e := range events {
+			if e == nil || e.Sequence == 0 || !h.Filter.Allows(e.Type()) {
+				continue
+			}
+			waits = waits || h.Base64 && items[i].Media != nil
+			if len(due) == 0 || due[len(due)-1] != h.ID {
+				due = append(due, h.ID)
+			}
+		}
+	}
+	f := ch.d.opts.Followers
+	if len(due) > 0 && f.Deliveries != nil {
+		f.Deliveries(due)
+	}
+	if waits && f.Bodies != nil {
+		f.Bodies()
+	}
 }
 
 // number makes an event of each item that has one. The store gives the

@@ -7,6 +7,7 @@ import (
 
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/media"
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 // Item is one thing that happened on an instance: what to tell, and what to
@@ -77,11 +78,38 @@ type Store interface {
 	// Record stores the items of one instance in one transaction, in order.
 	// It sets Sequence of each event whose item was not dropped; events[i]
 	// belongs to items[i] and is nil where items[i].Data is nil. A dropped
-	// item leaves its Sequence 0.
-	Record(ctx context.Context, instanceID string, items []Item, events []*event.Event) error
+	// item leaves its Sequence 0. What the events leave for webhooks and for the
+	// instance's bucket is written in the same transaction, as out says.
+	Record(ctx context.Context, instanceID string, items []Item, events []*event.Event, out Outbox) error
+	// ListWebhooks returns the webhooks of an instance.
+	ListWebhooks(ctx context.Context, instanceID string) ([]webhook.Webhook, error)
 	// GetWebSocket returns the configuration; found is false if there is none.
 	GetWebSocket(ctx context.Context, instanceID string) (ws WebSocket, found bool, err error)
 	PutWebSocket(ctx context.Context, instanceID string, ws WebSocket) error
+}
+
+// Outbox is what the recorded events of one instance leave behind. Each event
+// leaves one delivery for each hook whose filter allows it, all referring to
+// one stored body per variant: Encode's bytes, and, for hooks with Base64, a
+// body that waits for the file if the event is a message with media. While one
+// waits, message.exchange and message.status of its chat for that hook wait
+// behind it. The zero Outbox leaves nothing.
+type Outbox struct {
+	Hooks []webhook.Hook
+	// KeepMedia: the files of messages go into the instance's bucket; each is
+	// noted as wanted.
+	KeepMedia bool
+	// Encode appends the envelope of an event that has its Sequence. Required
+	// with Hooks.
+	Encode func(dst []byte, e *event.Event) ([]byte, error)
+}
+
+// Followers are told after a commit that there is work for them. They must not
+// block; a nil one is not told.
+type Followers struct {
+	Deliveries func(webhookIDs []string) // for the webhook worker
+	Bodies     func()                    // bodies wait for files
+	Files      func(instanceID string)   // files are wanted for a bucket
 }
 
 // Stream is the live side of one instance: the WebSocket clients that are
@@ -122,4 +150,5 @@ type Options struct {
 	MediaWait    time.Duration // media.wait, default 15 s
 	MediaMax     int64         // media.base64_max, default 16 MiB
 	MediaMemory  int64         // media.memory, default 128 MiB
+	Followers    Followers
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/media"
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 // Dispatcher records events and hands them on.
@@ -74,12 +75,17 @@ func (d *Dispatcher) Open(ctx context.Context, o Origin) error {
 	if err != nil {
 		return fmt.Errorf("read the WebSocket configuration of instance %s: %w", o.InstanceID, err)
 	}
+	hooks, err := d.store.ListWebhooks(ctx, o.InstanceID)
+	if err != nil {
+		return fmt.Errorf("read the webhooks of instance %s: %w", o.InstanceID, err)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ch := d.channels[o.InstanceID]
 	if ch == nil {
 		ch = newChannel(d, o.InstanceID, d.streams.Stream(o.InstanceID))
 		ch.apply(ws)
+		ch.hooks = webhook.HooksOf(hooks)
 		ch.closed = d.stopped
 		d.channels[o.InstanceID] = ch
 	}
@@ -185,6 +191,25 @@ func (d *Dispatcher) SetWebSocket(ctx context.Context, instanceID string, ws Web
 	}
 	ch.apply(ws)
 	return ws, nil
+}
+
+// ChangeHooks runs change between two events of the instance and puts the hooks
+// that it returns in force, so that what change stored holds for exactly the
+// events after it. If change fails the hooks stay. An instance that is not open
+// is Instance not found.
+func (d *Dispatcher) ChangeHooks(instanceID string, change func() ([]webhook.Hook, error)) error {
+	ch := d.channel(instanceID)
+	if ch == nil {
+		return fault.InstanceNotFound()
+	}
+	ch.order.Lock()
+	defer ch.order.Unlock()
+	hooks, err := change()
+	if err != nil {
+		return err
+	}
+	ch.hooks = hooks
+	return nil
 }
 
 // normal checks a configuration and brings it into the form in which it is

@@ -30,3 +30,10 @@ var (
 type Downloader interface {
 	Download(ctx context.Context, instanceID string, ref Ref, limit int64) ([]byte, error)
 }
+
+// Key names the message that a file belongs to, as it is stored.
+type Key struct {
+	ChatKey   string
+	SenderKey string
+	MessageID string
+}

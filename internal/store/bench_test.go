@@ -18,7 +18,7 @@ func BenchmarkRecordText(b *testing.B) {
 	for n := 0; b.Loop(); n++ {
 		item, e := storetest.TextItem(n)
 		item.Names = names
-		err := db.Record(b.Context(), in.ID, []dispatch.Item{item}, []*event.Event{e})
+		err := db.Record(b.Context(), in.ID, []dispatch.Item{item}, []*event.Event{e}, dispatch.Outbox{})
 		if err != nil || e.Sequence == 0 {
 			b.Fatal(e.Sequence, err)
 		}

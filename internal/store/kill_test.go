@@ -89,7 +89,7 @@ func victim(spec string) error {
 	}
 	for ; ; n++ {
 		item, e := storetest.TextItem(n)
-		if err := db.Record(ctx, id, []dispatch.Item{item}, []*event.Event{e}); err != nil {
+		if err := db.Record(ctx, id, []dispatch.Item{item}, []*event.Event{e}, dispatch.Outbox{}); err != nil {
 			return err
 		}
 		if e.Sequence != int64(n) {

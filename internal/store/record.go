@@ -24,7 +24,7 @@ var statusRank = map[string]int64{"server_error": 1, "delivered": 2, "read": 3, 
 //
 // When it fails nothing is recorded and every Sequence is still 0. If the
 // instance is gone the error is Instance not found.
-func (db *DB) Record(ctx context.Context, instanceID string, items []dispatch.Item, events []*event.Event) error {
+func (db *DB) Record(ctx context.Context, instanceID string, items []dispatch.Item, events []*event.Event, out dispatch.Outbox) error {
 	if len(items) != len(events) {
 		return fmt.Errorf("record %d items with %d events", len(items), len(events))
 	}

@@ -36,7 +36,7 @@ func with(t testing.TB, path string, use func(db *store.DB)) {
 func recordText(t testing.TB, db *store.DB, instanceID string, n int) int64 {
 	t.Helper()
 	item, e := storetest.TextItem(n)
-	must(t, db.Record(t.Context(), instanceID, []dispatch.Item{item}, []*event.Event{e}))
+	must(t, db.Record(t.Context(), instanceID, []dispatch.Item{item}, []*event.Event{e}, dispatch.Outbox{}))
 	return e.Sequence
 }
 
@@ -218,7 +218,7 @@ func TestFullDiskSurfaces(t *testing.T) {
 func fill(ctx context.Context, db *store.DB, id string) (last int64, err error) {
 	for n := range 10_000 {
 		item, e := storetest.TextItem(n)
-		if err := db.Record(ctx, id, []dispatch.Item{item}, []*event.Event{e}); err != nil {
+		if err := db.Record(ctx, id, []dispatch.Item{item}, []*event.Event{e}, dispatch.Outbox{}); err != nil {
 			if e.Sequence != 0 {
 				return 0, errors.New("a failed record gave a sequence")
 			}
@@ -294,7 +294,7 @@ func TestRecordRefusesItemsWithoutTheirEvents(t *testing.T) {
 	db := open(t, newFile(t))
 	id := storetest.NewInstance(t, db, storetest.NewAccount(t, db, "acme").ID, "sales").ID
 	item, _ := storetest.TextItem(1)
-	if err := db.Record(t.Context(), id, []dispatch.Item{item}, nil); err == nil {
+	if err := db.Record(t.Context(), id, []dispatch.Item{item}, nil, dispatch.Outbox{}); err == nil {
 		t.Error("an item without an event was recorded")
 	}
 	if got := recordText(t, db, id, 1); got != 1 {

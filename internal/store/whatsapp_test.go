@@ -141,7 +141,7 @@ func receiveAndRecord(ctx context.Context, db *store.DB, device *wastore.Device,
 		return fmt.Errorf("whatsmeow's store: %w", err)
 	}
 	item, e := storetest.TextItem(n)
-	if err := db.Record(ctx, id, []dispatch.Item{item}, []*event.Event{e}); err != nil {
+	if err := db.Record(ctx, id, []dispatch.Item{item}, []*event.Event{e}, dispatch.Outbox{}); err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
 	if _, err := db.ListInstances(ctx, ""); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 // Store keeps configurations and numbers events, and knows repeats of messages
@@ -34,7 +35,7 @@ func (s *Store) Recorded() []*event.Event {
 }
 
 // Record implements dispatch.Store.
-func (s *Store) Record(_ context.Context, instanceID string, items []dispatch.Item, events []*event.Event) error {
+func (s *Store) Record(_ context.Context, instanceID string, items []dispatch.Item, events []*event.Event, _ dispatch.Outbox) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail != nil {
@@ -59,6 +60,9 @@ func (s *Store) Record(_ context.Context, instanceID string, items []dispatch.It
 	}
 	return nil
 }
+
+// ListWebhooks implements dispatch.Store: there are none.
+func (s *Store) ListWebhooks(context.Context, string) ([]webhook.Webhook, error) { return nil, nil }
 
 // GetWebSocket implements dispatch.Store.
 func (s *Store) GetWebSocket(_ context.Context, instanceID string) (dispatch.WebSocket, bool, error) {

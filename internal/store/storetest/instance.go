@@ -85,7 +85,7 @@ func testUnknownInstance(t *testing.T, s Store) {
 		"UpdateLogin":                    s.UpdateLogin(ctx, "nobody", instance.Login{}, false, At),
 		"UpdatePhoneSeen":                s.UpdatePhoneSeen(ctx, "nobody", At),
 		"DeleteInstance":                 s.DeleteInstance(ctx, "nobody"),
-		"Record":                         s.Record(ctx, "nobody", nil, nil),
+		"Record":                         s.Record(ctx, "nobody", nil, nil, dispatch.Outbox{}),
 	} {
 		if !errors.Is(err, fault.InstanceNotFound()) {
 			t.Errorf("%s: %v", name, err)
@@ -303,7 +303,7 @@ func testDeletedIsGone(t *testing.T, s Store) {
 		"GetInstance":        byName,
 		"GetInstanceByToken": byToken,
 		"DeleteInstance":     s.DeleteInstance(t.Context(), in.ID),
-		"Record":             s.Record(t.Context(), in.ID, []dispatch.Item{item}, []*event.Event{e}),
+		"Record":             s.Record(t.Context(), in.ID, []dispatch.Item{item}, []*event.Event{e}, dispatch.Outbox{}),
 	} {
 		if !errors.Is(err, fault.InstanceNotFound()) {
 			t.Errorf("%s: %v", name, err)

@@ -32,7 +32,7 @@ var recordTests = map[string]func(*testing.T, Store){
 func text(t testing.TB, s Store, instanceID string, n int) int64 {
 	t.Helper()
 	item, e := TextItem(n)
-	must(t, s.Record(t.Context(), instanceID, []dispatch.Item{item}, []*event.Event{e}))
+	must(t, s.Record(t.Context(), instanceID, []dispatch.Item{item}, []*event.Event{e}, dispatch.Outbox{}))
 	return e.Sequence
 }
 
@@ -49,7 +49,7 @@ func testSequence(t *testing.T, s Store) {
 	for i := range items {
 		items[i], events[i] = TextItem(2 + i)
 	}
-	must(t, s.Record(t.Context(), in.ID, items, events))
+	must(t, s.Record(t.Context(), in.ID, items, events, dispatch.Outbox{}))
 	var got []int64
 	for _, e := range events {
 		got = append(got, e.Sequence)
@@ -94,7 +94,7 @@ func testRepeatInOneCall(t *testing.T, s Store) {
 	a, ea := TextItem(1)
 	b, eb := TextItem(1)
 	c, ec := TextItem(2)
-	must(t, s.Record(t.Context(), in.ID, []dispatch.Item{a, b, c}, []*event.Event{ea, eb, ec}))
+	must(t, s.Record(t.Context(), in.ID, []dispatch.Item{a, b, c}, []*event.Event{ea, eb, ec}, dispatch.Outbox{}))
 	if diff := cmp.Diff([]int64{1, 0, 2}, []int64{ea.Sequence, eb.Sequence, ec.Sequence}); diff != "" {
 		t.Errorf("sequences (-want +got):\n%s", diff)
 	}
@@ -190,7 +190,7 @@ func testSilentItem(t *testing.T, s Store) {
 	silent, _ := TextItem(1)
 	silent.Data = nil
 	loud, e := TextItem(2)
-	must(t, s.Record(t.Context(), in.ID, []dispatch.Item{silent, loud}, []*event.Event{nil, e}))
+	must(t, s.Record(t.Context(), in.ID, []dispatch.Item{silent, loud}, []*event.Event{nil, e}, dispatch.Outbox{}))
 	if e.Sequence != 1 {
 		t.Errorf("the event got %d", e.Sequence)
 	}
@@ -204,7 +204,7 @@ func testFailedRecord(t *testing.T, s Store) {
 	label := labelItem(dispatch.LabelRecord{LabelID: "1", Name: "new"})
 	item, e := TextItem(1)
 	le := &event.Event{Data: label.Data}
-	if err := s.Record(t.Context(), in.ID, []dispatch.Item{label, item}, []*event.Event{le, e}); err == nil {
+	if err := s.Record(t.Context(), in.ID, []dispatch.Item{label, item}, []*event.Event{le, e}, dispatch.Outbox{}); err == nil {
 		t.Fatal("recorded for a deleted instance")
 	}
 	if e.Sequence != 0 || le.Sequence != 0 {
@@ -227,7 +227,7 @@ func testConcurrentRecords(t *testing.T, s Store) {
 			wg.Go(func() {
 				for n := range each {
 					item, e := TextItem(w*each + n)
-					if err := s.Record(t.Context(), ins[i].ID, []dispatch.Item{item}, []*event.Event{e}); err != nil {
+					if err := s.Record(t.Context(), ins[i].ID, []dispatch.Item{item}, []*event.Event{e}, dispatch.Outbox{}); err != nil {
 						t.Error(err)
 					}
 					if _, twice := seen[i].LoadOrStore(e.Sequence, true); twice {
@@ -410,7 +410,7 @@ func testDeleteMany(t *testing.T, s Store) {
 	for i := range items {
 		items[i], events[i] = TextItem(i)
 	}
-	must(t, s.Record(t.Context(), in.ID, items, events))
+	must(t, s.Record(t.Context(), in.ID, items, events, dispatch.Outbox{}))
 	must(t, s.DeleteInstance(t.Context(), in.ID))
 	wantMessages(t, s, in.ID, 0)
 }

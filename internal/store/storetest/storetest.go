@@ -106,7 +106,7 @@ func record(t testing.TB, s Store, instanceID string, item dispatch.Item) int64 
 	if item.Data == nil {
 		e = nil
 	}
-	must(t, s.Record(t.Context(), instanceID, []dispatch.Item{item}, []*event.Event{e}))
+	must(t, s.Record(t.Context(), instanceID, []dispatch.Item{item}, []*event.Event{e}, dispatch.Outbox{}))
 	if e == nil {
 		return 0
 	}
