@@ -10,7 +10,9 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 )
 
 var (
@@ -38,7 +40,7 @@ func (o *Options) Check() error {
 	if o.WhatsappVersion != "" && !versionPattern.MatchString(o.WhatsappVersion) {
 		bad("whatsapp.version", "must be three numbers, as 2.3000.123")
 	}
-	errs = append(errs, o.CheckStorage(), o.checkTLS(), o.checkNetworks(), o.checkOrigins(), o.checkNumbers(), o.checkProxy())
+	errs = append(errs, o.CheckStorage(), o.checkTLS(), o.checkNetworks(), o.checkOrigins(), o.checkNumbers(), o.checkWebhooks(), o.checkProxy())
 	return errors.Join(errs...)
 }
 
@@ -112,12 +114,33 @@ func (o *Options) checkNumbers() error {
 			errs = append(errs, fmt.Errorf("%s: must not be negative", key))
 		}
 	}
+	for key, n := range map[string]int{"webhook.pool": o.WebhookPool, "webhook.slow_pool": o.WebhookSlowPool} {
+		if n < 1 {
+			errs = append(errs, fmt.Errorf("%s: must be at least 1", key))
+		}
+	}
 	for key, d := range map[string]Duration{
-		"websocket.ping": o.WebsocketPing, "websocket.timeout": o.WebsocketTimeout, "websocket.stall": o.WebsocketStall, "media.wait": o.MediaWait,
+		"websocket.ping": o.WebsocketPing, "websocket.timeout": o.WebsocketTimeout, "websocket.stall": o.WebsocketStall,
+		"media.wait": o.MediaWait, "media.webhook_wait": o.MediaWebhookWait,
+		"webhook.retention": o.WebhookRetention, "webhook.pause_after": o.WebhookPauseAfter,
 	} {
 		if d <= 0 {
 			errs = append(errs, fmt.Errorf("%s: must be more than 0", key))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxWebhookTimeout leaves room in a lease, which has to outlast an attempt.
+const maxWebhookTimeout = Duration(30 * time.Second)
+
+func (o *Options) checkWebhooks() error {
+	var errs []error
+	if o.WebhookTimeout <= 0 || o.WebhookTimeout > maxWebhookTimeout {
+		errs = append(errs, fmt.Errorf("webhook.timeout: must be more than 0 and at most %s", durationText(maxWebhookTimeout)))
+	}
+	if len(o.WebhookSchedule) == 0 || slices.Min(o.WebhookSchedule) <= 0 {
+		errs = append(errs, errors.New("webhook.schedule: must be pauses of more than 0, such as 5s,30s,2m"))
 	}
 	return errors.Join(errs...)
 }

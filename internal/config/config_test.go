@@ -73,6 +73,10 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 		"base64": int64(l.MediaBase64Max), "wait": time.Duration(l.MediaWait), "memory": int64(l.MediaMemory),
 		"retention": time.Duration(l.StoreRetention), "sync": l.StoreSync, "burst": l.SendBurst, "device": l.WhatsappDeviceName,
 		"docs": l.Docs, "include_token": l.EventsIncludeToken,
+		"webhook.timeout": time.Duration(l.WebhookTimeout), "webhook.pool": l.WebhookPool, "webhook.slow_pool": l.WebhookSlowPool,
+		"webhook.schedule": l.WebhookSchedule.Std(), "webhook.retention": time.Duration(l.WebhookRetention),
+		"webhook.pause_after": time.Duration(l.WebhookPauseAfter),
+		"media.webhook_wait":  time.Duration(l.MediaWebhookWait), "media.retention": time.Duration(l.MediaRetention),
 	}
 	want := map[string]any{
 		"listen": "127.0.0.1:8080", "data": "./data", "rate_limit": 100, "ping": 30 * time.Second,
@@ -80,6 +84,13 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 		"base64": int64(16 << 20), "wait": 15 * time.Second, "memory": int64(128 << 20),
 		"retention": 90 * 24 * time.Hour, "sync": "normal", "burst": 20, "device": "chasqui",
 		"docs": true, "include_token": true,
+		"webhook.timeout": 15 * time.Second, "webhook.pool": 256, "webhook.slow_pool": 64,
+		"webhook.schedule": []time.Duration{
+			5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute,
+			30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+		},
+		"webhook.retention": 14 * 24 * time.Hour, "webhook.pause_after": 5 * 24 * time.Hour,
+		"media.webhook_wait": 5 * time.Minute, "media.retention": 30 * 24 * time.Hour,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -156,6 +167,15 @@ func TestCheckNamesTheKeyAndWhatIsAllowed(t *testing.T) {
 		"origins":                {[]string{"--allowed-origins", "example.com"}, "allowed_origins:"},
 		"negative rate":          {[]string{"--rate-limit=-1"}, "rate_limit: must not be negative"},
 		"zero ping":              {[]string{"--websocket-ping", "0s"}, "websocket.ping: must be more than 0"},
+		"webhook timeout":        {[]string{"--webhook-timeout", "0"}, "webhook.timeout: must be more than 0 and at most 30s"},
+		"long webhook timeout":   {[]string{"--webhook-timeout", "31s"}, "webhook.timeout: must be more than 0 and at most 30s"},
+		"no webhook pool":        {[]string{"--webhook-pool", "0"}, "webhook.pool: must be at least 1"},
+		"no slow pool":           {[]string{"--webhook-slow-pool=-1"}, "webhook.slow_pool: must be at least 1"},
+		"empty schedule":         {[]string{"--webhook-schedule", ","}, "webhook.schedule: must be pauses"},
+		"zero in the schedule":   {[]string{"--webhook-schedule", "5s,0"}, "webhook.schedule: must be pauses"},
+		"webhook retention":      {[]string{"--webhook-retention", "0"}, "webhook.retention: must be more than 0"},
+		"pause after":            {[]string{"--webhook-pause-after", "0"}, "webhook.pause_after: must be more than 0"},
+		"webhook wait":           {[]string{"--media-webhook-wait", "0"}, "media.webhook_wait: must be more than 0"},
 		"version":                {[]string{"--whatsapp-version", "2"}, "whatsapp.version: must be three numbers"},
 		"proxy":                  {[]string{"--whatsapp-proxy", "ftp://x"}, "whatsapp.proxy: must be"},
 		"base URL":               {[]string{"--base-url", "example.com"}, "base_url: must be"},
@@ -167,6 +187,28 @@ func TestCheckNamesTheKeyAndWhatIsAllowed(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestScheduleIsReadFromEverySource(t *testing.T) {
+	want := []time.Duration{time.Second, 2 * time.Minute, 24 * time.Hour}
+	for name, l := range map[string]func() *line{
+		"flag": func() *line { l, _ := parse(t, nil, "--webhook-schedule", "1s, 2m,1d"); return l },
+		"file": func() *line { l, _ := parse(t, file(t, "webhook:\n  schedule: [1s, 2m, 1d]\n")); return l },
+	} {
+		if diff := cmp.Diff(want, l().WebhookSchedule.Std()); diff != "" {
+			t.Errorf("%s: schedule (-want +got):\n%s", name, diff)
+		}
+	}
+	_, ctx := parse(t, nil, "--webhook-schedule", "1s,2m,1d")
+	for _, v := range config.Explain(ctx, nil, func(string) (string, bool) { return "", false }) {
+		if v.Key == "webhook.schedule" && v.Value != "1s,2m0s,1d" {
+			t.Errorf("the schedule is printed as %q", v.Value)
+		}
+	}
+	var d config.Durations
+	if err := d.UnmarshalText([]byte("5s,soon")); err == nil {
+		t.Error("a schedule with a word in it is accepted")
 	}
 }
 

@@ -131,6 +131,8 @@ func show(o Option, v any) string {
 		text = durationText(t)
 	case Size:
 		text = sizeText(t)
+	case Durations:
+		text = durationsText(t)
 	case List:
 		text = strings.Join(t, ",")
 	}

@@ -31,9 +31,18 @@ type Options struct {
 	WebsocketLagMemory   Size     `key:"websocket.lag_memory" default:"256MiB" help:"What lagging clients alone may keep in memory."`
 	WebsocketCompression bool     `key:"websocket.compression" default:"false" negatable:"" help:"Offer permessage-deflate."`
 
-	MediaBase64Max Size     `key:"media.base64_max" name:"media-base64-max" env:"CHASQUI_MEDIA_BASE64_MAX" default:"16MiB" help:"Largest file that events carry as base64."`
-	MediaWait      Duration `key:"media.wait" default:"15s" help:"How long an event waits for its file on the WebSocket."`
-	MediaMemory    Size     `key:"media.memory" default:"128MiB" help:"Media bytes in flight at once."`
+	WebhookTimeout    Duration  `key:"webhook.timeout" default:"15s" help:"How long a webhook's receiver may take to answer."`
+	WebhookPool       int       `key:"webhook.pool" default:"256" help:"Deliveries that may run at once to healthy webhooks."`
+	WebhookSlowPool   int       `key:"webhook.slow_pool" default:"64" help:"Deliveries that may run at once to webhooks that fail or are slow."`
+	WebhookSchedule   Durations `key:"webhook.schedule" default:"5s,30s,2m,10m,30m,2h,6h,12h" help:"Pauses before a failed delivery is tried again, each give or take a fifth."`
+	WebhookRetention  Duration  `key:"webhook.retention" default:"14d" help:"How long dead deliveries are kept, and those that wait for a paused webhook."`
+	WebhookPauseAfter Duration  `key:"webhook.pause_after" default:"5d" help:"A webhook that fails for this long is paused."`
+
+	MediaBase64Max   Size     `key:"media.base64_max" name:"media-base64-max" env:"CHASQUI_MEDIA_BASE64_MAX" default:"16MiB" help:"Largest file that events carry as base64."`
+	MediaWait        Duration `key:"media.wait" default:"15s" help:"How long an event waits for its file on the WebSocket."`
+	MediaWebhookWait Duration `key:"media.webhook_wait" default:"5m" help:"How long an event waits for its file on a webhook."`
+	MediaMemory      Size     `key:"media.memory" default:"128MiB" help:"Media bytes in flight at once."`
+	MediaRetention   Duration `key:"media.retention" default:"30d" help:"How long fetched files are kept in data; 0 is for ever."`
 
 	StoreRetention Duration `key:"store.retention" default:"90d" help:"How long messages are kept; 0 is for ever."`
 	StoreSync      string   `key:"store.sync" enum:"normal,full" default:"normal" help:"full: SQLite syncs at every commit."`

@@ -87,3 +87,39 @@ func (l *List) UnmarshalText(text []byte) error {
 	}
 	return nil
 }
+
+// Durations is a list of durations, written with commas.
+type Durations []Duration
+
+// UnmarshalText splits at commas and drops empty words.
+func (l *Durations) UnmarshalText(text []byte) error {
+	var words List
+	if err := words.UnmarshalText(text); err != nil {
+		return err
+	}
+	list := make(Durations, len(words))
+	for i, word := range words {
+		if err := list[i].UnmarshalText([]byte(word)); err != nil {
+			return err
+		}
+	}
+	*l = list
+	return nil
+}
+
+// Std returns the list as standard durations.
+func (l Durations) Std() []time.Duration {
+	out := make([]time.Duration, len(l))
+	for i, d := range l {
+		out[i] = time.Duration(d)
+	}
+	return out
+}
+
+func durationsText(l Durations) string {
+	words := make([]string, len(l))
+	for i, d := range l {
+		words[i] = durationText(d)
+	}
+	return strings.Join(words, ",")
+}
