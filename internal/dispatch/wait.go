@@ -35,7 +35,7 @@ type fetch struct {
 }
 
 type fetched struct {
-	file media.File
+	file media.Loaded
 	err  error
 }
 

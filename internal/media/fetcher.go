@@ -25,9 +25,9 @@ func NewFetcher(downloads Downloader, max, memory int64) *Fetcher {
 	return &Fetcher{downloads: downloads, max: max, memory: semaphore.NewWeighted(memory)}
 }
 
-// File is a fetched file. It counts against the memory until Release, which is
-// called once.
-type File struct {
+// Loaded is a fetched file in memory. It counts against the memory until
+// Release, which is called once.
+type Loaded struct {
 	Bytes   []byte
 	Release func()
 }
@@ -35,11 +35,11 @@ type File struct {
 // Fetch returns a file. It fails with ErrTooLarge, without a download where the
 // sender's own claim says so, with ErrExpired, with the context's error when
 // that ended first, and with the downloader's error otherwise.
-func (f *Fetcher) Fetch(ctx context.Context, instanceID string, ref Ref) (File, error) {
+func (f *Fetcher) Fetch(ctx context.Context, instanceID string, ref Ref) (Loaded, error) {
 	claim := ref.Size
 	switch {
 	case claim > f.max:
-		return File{}, ErrTooLarge
+		return Loaded{}, ErrTooLarge
 	case claim <= 0:
 		claim = f.max
 	}
@@ -51,9 +51,9 @@ func (f *Fetcher) Fetch(ctx context.Context, instanceID string, ref Ref) (File, 
 	return file, err
 }
 
-func (f *Fetcher) fetch(ctx context.Context, instanceID string, ref Ref, limit int64) (File, error) {
+func (f *Fetcher) fetch(ctx context.Context, instanceID string, ref Ref, limit int64) (Loaded, error) {
 	if err := f.memory.Acquire(ctx, limit); err != nil {
-		return File{}, fmt.Errorf("wait for media memory: %w", err)
+		return Loaded{}, fmt.Errorf("wait for media memory: %w", err)
 	}
 	b, err := f.downloads.Download(ctx, instanceID, ref, limit)
 	if err == nil && int64(len(b)) > limit {
@@ -64,7 +64,7 @@ func (f *Fetcher) fetch(ctx context.Context, instanceID string, ref Ref, limit i
 		if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
 			err = errors.Join(cause, err)
 		}
-		return File{}, err
+		return Loaded{}, err
 	}
-	return File{Bytes: b, Release: func() { f.memory.Release(limit) }}, nil
+	return Loaded{Bytes: b, Release: func() { f.memory.Release(limit) }}, nil
 }

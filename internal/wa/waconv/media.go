@@ -80,6 +80,11 @@ func (b *builder) file(kind string, f file, block event.Media) {
 		FileEncSHA256: f.GetFileEncSHA256(),
 		Size:          size,
 		Mimetype:      f.GetMimetype(),
+		FileName:      block.FileName,
+		SentAt:        b.body.Timestamp,
+		Chat:          b.info.Chat.String(),
+		Sender:        b.info.Sender.ToNonAD().String(),
+		FromMe:        b.info.IsFromMe,
 	}
 }
 
