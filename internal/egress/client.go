@@ -20,6 +20,10 @@ const (
 	maxHeaderBytes = 64 << 10
 	idleTimeout    = 30 * time.Second
 	idlePerHost    = 2
+
+	// Storage takes its time to answer, and many files go to one host.
+	storageHeaderTimeout = time.Minute
+	storageIdlePerHost   = 16
 )
 
 // ErrTooLarge says that an answer has more bytes than the caller wants.
@@ -28,32 +32,49 @@ var ErrTooLarge = errors.New("answer is too large")
 // Client calls addresses that users gave. It is safe for concurrent use; Close
 // releases its idle connections.
 type Client struct {
-	allow []netip.Prefix
-	http  *http.Client
+	allow   []netip.Prefix
+	dialer  *net.Dialer
+	http    *http.Client
+	storage *http.Transport
 }
 
 // New returns a client that calls public addresses and those in allow.
 func New(allow []netip.Prefix) *Client {
 	c := &Client{allow: allow}
-	dialer := &net.Dialer{Timeout: dialTimeout, Control: c.control}
-	c.http = &http.Client{
-		CheckRedirect: checkRedirect,
-		Transport: &http.Transport{
-			// No Proxy: a proxy would resolve names behind our back.
-			DialContext:            dialer.DialContext,
-			TLSHandshakeTimeout:    dialTimeout,
-			ResponseHeaderTimeout:  headerTimeout,
-			MaxResponseHeaderBytes: maxHeaderBytes,
-			IdleConnTimeout:        idleTimeout,
-			MaxIdleConnsPerHost:    idlePerHost,
-			ForceAttemptHTTP2:      true,
-		},
-	}
+	c.dialer = &net.Dialer{Timeout: dialTimeout, Control: c.control}
+	calls := c.newTransport()
+	calls.ResponseHeaderTimeout = headerTimeout
+	calls.MaxIdleConnsPerHost = idlePerHost
+	calls.ForceAttemptHTTP2 = true
+	c.http = &http.Client{CheckRedirect: checkRedirect, Transport: calls}
+	c.storage = c.newTransport()
+	c.storage.ResponseHeaderTimeout = storageHeaderTimeout
+	c.storage.MaxIdleConnsPerHost = storageIdlePerHost
+	c.storage.DisableCompression = true // a stored object comes back as it is
 	return c
 }
 
+// newTransport returns a transport that dials by the address rules.
+func (c *Client) newTransport() *http.Transport {
+	return &http.Transport{
+		// No Proxy: a proxy would resolve names behind our back.
+		DialContext:            c.dialer.DialContext,
+		TLSHandshakeTimeout:    dialTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		IdleConnTimeout:        idleTimeout,
+	}
+}
+
+// Transport returns what a client of object storage needs: the same address
+// rules on every connection, and bodies passed on as they come. It does not
+// follow redirects by itself. Close releases its idle connections too.
+func (c *Client) Transport() http.RoundTripper { return c.storage }
+
 // Close releases idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	c.storage.CloseIdleConnections()
+}
 
 // control sees the address of each connection after name resolution, before
 // anything is sent.
@@ -83,6 +104,10 @@ func (c *Client) CheckURL(raw string) error {
 	if err != nil {
 		return errors.New("not a URL")
 	}
+	return c.check(u)
+}
+
+func (c *Client) check(u *url.URL) error {
 	if err := checkForm(u); err != nil {
 		return err
 	}

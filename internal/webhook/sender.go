@@ -6,12 +6,17 @@ import (
 	"time"
 )
 
-// Request is one POST. Body is closed by the Sender.
+// Request is one POST. Size is the length of Body in bytes. Body is closed by
+// the Sender, which does not read it after Post has returned.
 type Request struct {
 	URL    string
 	Header map[string]string
 	Size   int64
 	Body   io.ReadCloser
+	// Reopen returns Body from its beginning, for when the receiver closed a
+	// connection that was kept alive just as it was used again. Nil will do for
+	// a body of at most InlineBody bytes.
+	Reopen func() (io.ReadCloser, error)
 }
 
 // Response is what came back: the status, the first AnswerKept bytes, and how

@@ -1,0 +1,117 @@
+package egress
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/chasqui/chasqui/internal/webhook"
+)
+
+const (
+	postIdlePerHost = 64
+	tlsSessions     = 1024
+	defaultType     = "application/json"
+)
+
+// Poster sends webhooks; it is a webhook.Sender. It speaks HTTP/1.1 only, each
+// post having a connection of its own, so that a receiver that stalls one holds
+// up no other. It never follows a redirect: a 3xx is an answer. It sets no time
+// limit beside the ten seconds of a dial: the context of a post does.
+//
+// A connection that was kept alive may have been closed by the receiver just as
+// it is used again. Nobody can know then whether the request was read, so it is
+// sent once more, on another connection, within the same attempt. That is as
+// safe as every other repeat: the receiver tells repeats by webhook-id, and the
+// bytes are the same. On a fresh connection nothing is sent twice.
+type Poster struct {
+	client    *Client
+	transport *http.Transport
+}
+
+var _ webhook.Sender = (*Poster)(nil)
+
+// NewPoster returns a Poster that follows the address rules of c. Close
+// releases its idle connections.
+func NewPoster(c *Client) *Poster {
+	t := c.newTransport()
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.MaxIdleConnsPerHost = postIdlePerHost
+	t.DisableCompression = true
+	t.TLSClientConfig = &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ClientSessionCache: tls.NewLRUClientSessionCache(tlsSessions),
+	}
+	return &Poster{client: c, transport: t}
+}
+
+// Close releases idle connections.
+func (p *Poster) Close() { p.transport.CloseIdleConnections() }
+
+// CheckURL refuses what can be refused without a look-up, as Client.CheckURL.
+func (p *Poster) CheckURL(raw string) error { return p.client.CheckURL(raw) }
+
+// Post makes one attempt. An error means that no answer came; its text is from
+// a fixed vocabulary (see reason) and holds neither URL nor secret, while what
+// it wraps may: that is not for users. An answer counts once its first
+// webhook.AnswerKept bytes, or its end, have come.
+func (p *Poster) Post(ctx context.Context, r webhook.Request) (webhook.Response, error) {
+	b, err := newBody(r)
+	if err != nil {
+		return webhook.Response{}, unreadable(err)
+	}
+	defer b.finish()
+	request, err := p.request(ctx, r, b)
+	if err != nil {
+		return webhook.Response{}, err
+	}
+	answer, err := p.transport.RoundTrip(request)
+	if err != nil {
+		return webhook.Response{}, b.explain(err)
+	}
+	return readAnswer(answer, time.Now())
+}
+
+// request refuses a URL that is not allowed before anything is dialled: old
+// forms of addresses, such as 2130706433, mean something else to each resolver.
+func (p *Poster) request(ctx context.Context, r webhook.Request, b *body) (*http.Request, error) {
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		return nil, &failure{text: "not a URL"} // the cause repeats it
+	}
+	if err := p.client.check(u); err != nil {
+		if errors.Is(err, ErrRefused) {
+			return nil, explain(err)
+		}
+		return nil, &failure{err.Error(), err}
+	}
+	request := (&http.Request{
+		Method: http.MethodPost, URL: u, Host: u.Host, Header: header(r.Header),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		ContentLength: b.size, Body: http.NoBody,
+	}).WithContext(ctx)
+	if b.size > 0 {
+		request.Body, request.GetBody = b.open(), b.again()
+	}
+	return request, nil
+}
+
+// header adds what every post has. A key for idempotency without a value is not
+// sent; it tells the transport that the request may be repeated (see Poster).
+func header(from map[string]string) http.Header {
+	h := make(http.Header, len(from)+2)
+	for name, value := range from {
+		h.Set(name, value)
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h.Set("Content-Type", defaultType)
+	}
+	if _, ok := h["Idempotency-Key"]; !ok {
+		h["Idempotency-Key"] = nil
+	}
+	return h
+}
