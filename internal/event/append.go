@@ -125,7 +125,7 @@ func (m *Media) members(w *writer) {
 	w.text("type", m.Type)
 	w.optionalText("url", m.URL)
 	w.optionalText("s3Url", m.S3URL)
-	if len(m.Base64) > 0 {
+	if m.Base64 != nil {
 		w.base64("base64", m.Base64)
 	}
 	w.optionalText("mimetype", m.Mimetype)

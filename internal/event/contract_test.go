@@ -76,7 +76,7 @@ func contractPayloads(t *testing.T) map[string]event.Payload {
 			Media: &event.Media{
 				Type: "image", URL: "https://mmg.whatsapp.net/v/t62.7118-24/example",
 				S3URL:  "https://bucket.example.com/sales/3EB0C767D82B632A2A.jpg",
-				Base64: file, Mimetype: "image/jpeg", FileName: "photo.jpg", Caption: "look",
+				Base64: event.Base64Of(file), Mimetype: "image/jpeg", FileName: "photo.jpg", Caption: "look",
 				Size: 48213, SHA256: "q1MKE+RZFJgrefm34/uplM/R8/si9xzqGvvwK0YMbR0=",
 			},
 		}},

@@ -16,19 +16,58 @@ type Origin struct {
 // milliseconds is the layout of meta.timestamp, which always has three decimals.
 const milliseconds = "2006-01-02T15:04:05.000Z07:00"
 
-var errNoData = errors.New("event: an event without data")
+// Why an event cannot be written.
+var (
+	errNoData  = errors.New("event: an event without data")
+	errNoMedia = errors.New("event: not a message with media")
+)
 
 // AppendEnvelope appends the JSON of an event, as every channel sends it, to
 // dst in one pass: the keys in the order of the contract, nothing escaped for
-// HTML, the base64 of a file encoded straight into dst. It fails only for what
-// JSON cannot say: no data, a number that is not finite, a year beyond 9999;
-// dst is then returned as it was.
+// HTML, the base64 of a file encoded straight into dst as it is read. It fails
+// for what JSON cannot say (no data, a number that is not finite, a year beyond
+// 9999) and when the file cannot be read or has not the size that was said; dst
+// is then returned as it was.
 func AppendEnvelope(dst []byte, e *Event, o Origin) ([]byte, error) {
+	w := &writer{dst: dst}
+	if err := w.envelope(e, o); err != nil {
+		return dst, err
+	}
+	return w.dst, nil
+}
+
+// SplitAtBase64 returns the envelope of a message with media in two parts: head
+// and tail with the base64 of the file between them are what AppendEnvelope
+// writes of the event with that file. The event's own Base64 is not read.
+func SplitAtBase64(e *Event, o Origin) (head, tail []byte, err error) {
+	m, ok := e.Data.(*Message)
+	if !ok || m.Body.Media == nil {
+		return nil, nil, errNoMedia
+	}
+	w := &writer{}
+	if err := w.envelope(e.WithMedia(func(m *Media) { m.Base64 = Base64Of(nil) }), o); err != nil {
+		return nil, nil, err
+	}
+	return w.dst[:w.split:w.split], w.dst[w.split:], nil
+}
+
+// WithMedia returns a copy of a message event with media, with the media
+// changed; the event itself stays as it is.
+func (e *Event) WithMedia(change func(*Media)) *Event {
+	m := *e.Data.(*Message)
+	changed := *m.Body.Media
+	change(&changed)
+	m.Body.Media = &changed
+	copied := *e
+	copied.Data = &m
+	return &copied
+}
+
+func (w *writer) envelope(e *Event, o Origin) error {
 	data, ok := e.Data.(interface{ members(w *writer) })
 	if !ok {
-		return dst, errNoData
+		return errNoData
 	}
-	w := &writer{dst: dst}
 	w.braces(func() {
 		w.text("event", string(e.Type()))
 		w.object("data", func() { data.members(w) })
@@ -45,7 +84,7 @@ func AppendEnvelope(dst []byte, e *Event, o Origin) ([]byte, error) {
 		})
 	})
 	if w.err != nil {
-		return dst, fmt.Errorf("%s %s: %w", e.Type(), e.ID, w.err)
+		return fmt.Errorf("%s %s: %w", e.Type(), e.ID, w.err)
 	}
-	return w.dst, nil
+	return nil
 }

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -20,8 +19,9 @@ var (
 // is not UTF-8 is replaced. After the first error it goes on harmlessly, and
 // err keeps it.
 type writer struct {
-	dst []byte
-	err error
+	dst   []byte
+	err   error
+	split int // where the base64 of a file began
 }
 
 func (w *writer) fail(err error) {
@@ -159,12 +159,11 @@ func (w *writer) moment(t time.Time, layout string) {
 	w.dst = append(w.dst, '"')
 }
 
-// base64 encodes straight into the buffer: a file is large, and many clients
-// may wait for it.
-func (w *writer) base64(name string, value []byte) {
+// base64 writes the base64 of a file.
+func (w *writer) base64(name string, b *Base64) {
 	w.key(name)
 	w.dst = append(w.dst, '"')
-	w.dst = base64.StdEncoding.AppendEncode(w.dst, value)
+	w.file(b)
 	w.dst = append(w.dst, '"')
 }
 

@@ -85,20 +85,21 @@ const (
 	MediaExpired        = "expired"
 )
 
-// Media describes a file. Base64 is filled in a copy made for channels that
-// asked for it (encoding/json writes it as plain base64); Error says why it is
-// missing there. SHA256 is the base64 of the plain file's hash, Size in bytes.
+// Media describes a file. Base64 is set in a copy made for channels that asked
+// for it (encoding/json writes it as plain base64); Error says why it is missing
+// there. S3URL is set where the instance has a bucket. SHA256 is the base64 of
+// the plain file's hash, Size in bytes.
 type Media struct {
-	Type     string `json:"type" enum:"image,video,audio,document,sticker,ptt,ptv"`
-	URL      string `json:"url,omitempty"`
-	S3URL    string `json:"s3Url,omitempty"`
-	Base64   []byte `json:"base64,omitempty"`
-	Mimetype string `json:"mimetype,omitempty"`
-	FileName string `json:"fileName,omitempty"`
-	Caption  string `json:"caption,omitempty"`
-	Size     int64  `json:"size"`
-	SHA256   string `json:"sha256,omitempty"`
-	Error    string `json:"error,omitempty" enum:"too_large,timeout,download_failed,expired"`
+	Type     string  `json:"type" enum:"image,video,audio,document,sticker,ptt,ptv"`
+	URL      string  `json:"url,omitempty"`
+	S3URL    string  `json:"s3Url,omitempty"`
+	Base64   *Base64 `json:"base64,omitempty"`
+	Mimetype string  `json:"mimetype,omitempty"`
+	FileName string  `json:"fileName,omitempty"`
+	Caption  string  `json:"caption,omitempty"`
+	Size     int64   `json:"size"`
+	SHA256   string  `json:"sha256,omitempty"`
+	Error    string  `json:"error,omitempty" enum:"too_large,timeout,download_failed,expired"`
 }
 
 // Location is a place on earth, in degrees.

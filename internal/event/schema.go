@@ -120,7 +120,7 @@ func typeSchema(t reflect.Type, defs map[string]*schema) *schema {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		return &schema{Type: "string", Format: "date-time"}
-	case t == reflect.TypeFor[[]byte]():
+	case t == reflect.TypeFor[*Base64]():
 		return &schema{Type: "string", ContentEncoding: "base64"}
 	}
 	switch t.Kind() {
