@@ -21,13 +21,13 @@ run: build ## run the gateway against WhatsApp, data in ./data
 demo: build ## play a conversation through the whole system and print its frames
 	bin/chasqui demo
 
-test: build clients $(TOOLS)/gotestsum ## pass all tests
+test: build clients $(TOOLS)/gotestsum $(TOOLS)/versitygw ## pass all tests
 	scripts/test
 
 clients: ## install the foreign WebSocket clients that the tests use
 	scripts/install-clients
 
-race: clients ## pass all tests under the race detector
+race: clients $(TOOLS)/versitygw ## pass all tests under the race detector
 	scripts/race
 
 lint: $(TOOLS)/golangci-lint $(TOOLS)/gofumpt ## check style and layers
@@ -57,5 +57,10 @@ $(TOOLS)/sqlc: PKG := github.com/sqlc-dev/sqlc/cmd/sqlc
 $(TOOLS)/%: tools/go.mod
 	mkdir -p $(TOOLS)
 	cd tools && go build -o ../$(TOOLS)/$(@F) $(PKG)
+
+# The S3 server of the tests. It takes about two minutes to build, once.
+$(TOOLS)/versitygw: tools/s3server/go.mod
+	mkdir -p $(TOOLS)
+	cd tools/s3server && go build -o ../../$(TOOLS)/versitygw github.com/versity/versitygw/cmd/versitygw
 
 .PHONY: help build run demo test clients race lint generate verify vuln bench fuzz
