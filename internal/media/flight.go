@@ -1,0 +1,294 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+type flightID struct {
+	instanceID string
+	key        Key
+}
+
+// flight is one fetch with everybody who waits for it.
+type flight struct {
+	id     flightID
+	cancel context.CancelFunc
+	urgent chan struct{} // closed when somebody waits who is not a Keeper
+	ready  chan struct{} // closed when file or err is set
+	kept   chan struct{} // closed when the flight is over; keepErr is set then
+
+	// The rest is guarded by Library.mu; what the channels announce may be read
+	// without it afterwards.
+	waiting int   // callers
+	hurried bool  // urgent is closed
+	over    bool  // kept is closed
+	failure error // the last one, while waiting to try again
+	file    *shared
+	err     error
+	keepErr error
+}
+
+// shared is a file on disk with its users. The last one closes it, and removes
+// it if it is temporary.
+type shared struct {
+	f         *os.File
+	size      int64
+	temporary bool
+	users     atomic.Int64
+}
+
+func (s *shared) hold() *File {
+	s.users.Add(1)
+	return NewFile(s.f, s.size, s.release)
+}
+
+func (s *shared) release() {
+	if s.users.Add(-1) > 0 {
+		return
+	}
+	_ = s.f.Close() // it was only read since
+	if s.temporary {
+		_ = os.Remove(s.f.Name()) // what is left is removed at the next start
+	}
+}
+
+// newShared returns a file with one user.
+func newShared(f *os.File, size int64, temporary bool) *shared {
+	s := &shared{f: f, size: size, temporary: temporary}
+	s.users.Store(1)
+	return s
+}
+
+var errStopped = errors.New("media: stopping")
+
+// join adds a caller to the flight of a file, which begins if there is none.
+// Each join is followed by one await.
+func (l *Library) join(ctx context.Context, id flightID, ref Ref, urgent bool) (*flight, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return nil, errStopped
+	}
+	f := l.flights[id]
+	if f == nil {
+		f = &flight{id: id, urgent: make(chan struct{}), ready: make(chan struct{}), kept: make(chan struct{})}
+		ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		l.flights[id] = f
+		l.work.Go(func() { l.fly(ctx, f, ref) })
+	}
+	f.waiting++
+	if urgent && !f.hurried {
+		f.hurried = true
+		close(f.urgent)
+	}
+	return f, nil
+}
+
+// await returns the flight's file. The last caller who gives up ends the flight.
+func (l *Library) await(ctx context.Context, f *flight) (*File, error) {
+	select {
+	case <-f.ready:
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer f.settle()
+	f.waiting--
+	select {
+	case <-f.ready:
+		if f.err != nil {
+			return nil, f.err
+		}
+		return f.file.hold(), nil
+	default:
+	}
+	if f.waiting == 0 {
+		f.cancel()
+		l.forget(f)
+	}
+	if f.failure != nil {
+		return nil, fmt.Errorf("media: fetch: %w", f.failure)
+	}
+	return nil, fmt.Errorf("media: fetch: %w", ctx.Err())
+}
+
+// settle lets the flight's own hold on the file go once nobody can ask for it
+// any more. Library.mu is held.
+func (f *flight) settle() {
+	if f.over && f.waiting == 0 && f.file != nil {
+		f.file.release()
+		f.file = nil
+	}
+}
+
+// forget makes the next caller begin anew. Library.mu is held.
+func (l *Library) forget(f *flight) {
+	if l.flights[f.id] == f {
+		delete(l.flights, f.id)
+	}
+}
+
+// fly fetches the file, hands it out, and then keeps it.
+func (l *Library) fly(ctx context.Context, f *flight, ref Ref) {
+	defer f.cancel()
+	file, ref, fresh, err := l.obtain(ctx, f, ref)
+	l.mu.Lock()
+	f.file, f.err = file, err
+	close(f.ready)
+	l.mu.Unlock()
+	if err == nil && fresh {
+		err = l.keep(ctx, f.id, ref, file)
+		if err != nil {
+			l.log.Warn("a file was fetched but could not be kept", "instance_id", f.id.instanceID, "error", err)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f.keepErr, f.over = err, true
+	close(f.kept)
+	l.forget(f)
+	f.settle()
+}
+
+// obtain returns the file from where it is kept, or fresh from WhatsApp, and
+// the reference by which that was possible.
+func (l *Library) obtain(ctx context.Context, f *flight, ref Ref) (file *shared, _ Ref, fresh bool, err error) {
+	r, found, err := l.store.GetFile(ctx, f.id.instanceID, f.id.key)
+	if err != nil {
+		return nil, ref, false, fmt.Errorf("media: look the file up: %w", err)
+	}
+	if found && r.State == Stored {
+		file, err = l.fromShelf(ctx, r)
+		if err == nil {
+			return file, ref, false, nil
+		}
+		if !errors.Is(err, ErrNotThere) {
+			l.log.Warn("a kept file could not be read and is fetched again", "instance_id", f.id.instanceID, "error", err)
+		}
+	}
+	file, ref, err = l.download(ctx, f, ref)
+	return file, ref, true, err
+}
+
+// fromShelf opens a kept file: as it is if it lies on the local disk, else by
+// way of a temporary copy.
+func (l *Library) fromShelf(ctx context.Context, r Record) (*shared, error) {
+	shelf, err := l.shelfOf(r)
+	if err != nil {
+		return nil, err
+	}
+	body, size, err := shelf.Open(ctx, r.Object)
+	if err != nil {
+		return nil, err
+	}
+	if f, ok := body.(*os.File); ok {
+		return newShared(f, size, false), nil
+	}
+	defer func() { _ = body.Close() }() // it was only read
+	return l.copyOf(body, size)
+}
+
+func (l *Library) copyOf(body io.Reader, size int64) (*shared, error) {
+	tmp, err := os.CreateTemp(l.opts.TempDir, tempPattern)
+	if err != nil {
+		return nil, err
+	}
+	file := newShared(tmp, size, true)
+	n, err := io.Copy(tmp, body)
+	if err == nil && n != size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		file.release()
+		return nil, err
+	}
+	return file, nil
+}
+
+// download fetches a file from WhatsApp until that works, fails for good or
+// nobody waits any more. When WhatsApp no longer has it, the phone is asked,
+// once.
+func (l *Library) download(ctx context.Context, f *flight, ref Ref) (*shared, Ref, error) {
+	limit := l.limit(f.id.instanceID)
+	if ref.Size > limit {
+		return nil, ref, ErrTooLarge
+	}
+	tmp, err := os.CreateTemp(l.opts.TempDir, tempPattern)
+	if err != nil {
+		return nil, ref, fmt.Errorf("media: temporary file: %w", err)
+	}
+	file := newShared(tmp, 0, true)
+	asked := false
+	for try := 0; ; try++ {
+		file.size, err = l.attempt(ctx, f, ref, limit, tmp)
+		if errors.Is(err, ErrExpired) && !asked {
+			var moved Ref
+			if moved, err = l.source.Rerequest(ctx, f.id.instanceID, f.id.key, ref); err == nil {
+				ref, asked = moved, true
+				continue
+			}
+			asked = !errors.Is(err, ErrOffline)
+		}
+		if err == nil {
+			return file, ref, nil
+		}
+		if asked || final(err) || !l.pause(ctx, f, try, err) {
+			file.release()
+			return nil, ref, err
+		}
+	}
+}
+
+// final reports that trying again at once would not help.
+func final(err error) bool {
+	return errors.Is(err, ErrTooLarge) || errors.Is(err, ErrExpired) || errors.Is(err, ErrDamaged)
+}
+
+// attempt is one download, when it is its turn.
+func (l *Library) attempt(ctx context.Context, f *flight, ref Ref, limit int64, tmp *os.File) (int64, error) {
+	select {
+	case <-f.urgent:
+	default:
+		select {
+		case l.background <- struct{}{}:
+			defer func() { <-l.background }()
+		case <-f.urgent:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	select {
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	return l.source.DownloadTo(ctx, f.id.instanceID, ref, limit, tmp)
+}
+
+// pause waits before the next try, longer each time, and reports false when
+// nobody waits for the flight any more. Those who give up meanwhile are told
+// why it failed.
+func (l *Library) pause(ctx context.Context, f *flight, try int, failure error) bool {
+	const first, longest = time.Second, 30 * time.Second
+	l.mu.Lock()
+	f.failure = failure
+	l.mu.Unlock()
+	timer := time.NewTimer(min(first<<min(try, 10), longest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return false
+	}
+	l.mu.Lock()
+	f.failure = nil
+	l.mu.Unlock()
+	return true
+}
