@@ -35,7 +35,7 @@ func (s *Service) Deliveries(ctx context.Context, instanceID string, q Query) (l
 	q.Limit++
 	list, err = s.store.ListDeliveries(ctx, instanceID, q)
 	if err != nil {
-		return nil, "", fault.Wrap(fault.Internal, "Failed to get deliveries", err)
+		return nil, "", fault.Wrap(fault.Internal, fault.MsgInternal, err)
 	}
 	if len(list) > page {
 		list = list[:page]
@@ -67,7 +67,7 @@ func (s *Service) Redeliver(ctx context.Context, instanceID, id, label string) (
 	return s.redeliverDead(ctx, &list[i])
 }
 
-func notRedelivered(err error) error { return fault.Wrap(fault.Internal, "Failed to redeliver", err) }
+func notRedelivered(err error) error { return fault.Wrap(fault.Internal, fault.MsgInternal, err) }
 
 func disabled() error { return fault.New(fault.Conflict, "Webhook is disabled") }
 
