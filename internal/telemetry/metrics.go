@@ -22,6 +22,17 @@ type Snapshot struct {
 	HandedOn  int64 // of those, events handed to a stream with clients
 	States    map[string]int
 	WhatsApp  map[string]int64 // counters of the engine, by what they count
+	Webhooks  Webhooks
+	Downloads map[string]int64 // files fetched from WhatsApp, by outcome
+}
+
+// Webhooks is how the deliveries do.
+type Webhooks struct {
+	Deliveries map[string]int64 // ended, by outcome
+	Attempts   map[string]int64 // made, by outcome
+	Running    map[string]int   // attempts in progress, by pool
+	Depth      int64            // deliveries that wait
+	Oldest     time.Duration    // age of the oldest of them; zero if none waits
 }
 
 // Latency is a histogram: Buckets maps upper bounds to counts below them,
@@ -61,6 +72,12 @@ var (
 	dropped    = desc("events_dropped_idle_total", "Events that no WebSocket client was there for, or that the filter held back.")
 	states     = desc("instances", "Instances by connection state.", "state")
 	engine     = desc("whatsapp_total", "What the WhatsApp engine counts.", "what")
+	deliveries = desc("webhook_deliveries_total", "Webhook deliveries that ended, by outcome.", "outcome")
+	attempts   = desc("webhook_attempts_total", "Attempts of webhook deliveries, by outcome.", "outcome")
+	running    = desc("webhook_attempts_running", "Attempts in progress, by pool.", "pool")
+	depth      = desc("webhook_queue_depth", "Webhook deliveries that wait.")
+	oldest     = desc("webhook_queue_oldest_seconds", "Age of the oldest webhook delivery that waits.")
+	downloads  = desc("media_downloads_total", "Files fetched from WhatsApp, by outcome.", "outcome")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -69,7 +86,10 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{clients, allClients, frames, sentBytes, slow, lagMemory, latency, recorded, dropped, states, engine} {
+	for _, d := range []*prometheus.Desc{
+		clients, allClients, frames, sentBytes, slow, lagMemory, latency, recorded, dropped, states, engine,
+		deliveries, attempts, running, depth, oldest, downloads,
+	} {
 		ch <- d
 	}
 }
@@ -77,29 +97,56 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.snapshot()
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	out := sink(ch)
+	out.sockets(&s)
+	out.count(recorded, s.Recorded)
+	out.count(dropped, s.Recorded-s.HandedOn)
+	for state, n := range s.States {
+		out.gauge(states, float64(n), state)
 	}
-	count := func(d *prometheus.Desc, v int64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	out.counts(engine, s.WhatsApp)
+	out.webhooks(&s.Webhooks)
+	out.counts(downloads, s.Downloads)
+}
+
+// sink is where metrics go.
+type sink chan<- prometheus.Metric
+
+func (out sink) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (out sink) count(d *prometheus.Desc, v int64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+// counts writes counters that have one label.
+func (out sink) counts(d *prometheus.Desc, byLabel map[string]int64) {
+	for label, n := range byLabel {
+		out.count(d, n, label)
 	}
+}
+
+func (out sink) sockets(s *Snapshot) {
 	total := 0
 	for name, n := range s.Clients {
 		total += n
-		gauge(clients, float64(n), name)
+		out.gauge(clients, float64(n), name)
 	}
-	gauge(allClients, float64(total))
-	count(frames, s.Frames)
-	count(sentBytes, s.Bytes)
-	count(slow, s.Slow)
-	gauge(lagMemory, float64(s.LagMemory))
-	ch <- prometheus.MustNewConstHistogram(latency, s.Latency.Count, s.Latency.Sum.Seconds(), s.Latency.Buckets)
-	count(recorded, s.Recorded)
-	count(dropped, s.Recorded-s.HandedOn)
-	for state, n := range s.States {
-		gauge(states, float64(n), state)
+	out.gauge(allClients, float64(total))
+	out.count(frames, s.Frames)
+	out.count(sentBytes, s.Bytes)
+	out.count(slow, s.Slow)
+	out.gauge(lagMemory, float64(s.LagMemory))
+	out <- prometheus.MustNewConstHistogram(latency, s.Latency.Count, s.Latency.Sum.Seconds(), s.Latency.Buckets)
+}
+
+func (out sink) webhooks(w *Webhooks) {
+	out.counts(deliveries, w.Deliveries)
+	out.counts(attempts, w.Attempts)
+	for pool, n := range w.Running {
+		out.gauge(running, float64(n), pool)
 	}
-	for what, n := range s.WhatsApp {
-		count(engine, n, what)
-	}
+	out.gauge(depth, float64(w.Depth))
+	out.gauge(oldest, w.Oldest.Seconds())
 }

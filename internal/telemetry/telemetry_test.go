@@ -42,6 +42,11 @@ func TestMetricsAreReadAtEachScrape(t *testing.T) {
 			Clients: map[string]int{"sales": 2, "support": 1}, Frames: 7, Slow: 1, Recorded: recorded, HandedOn: 4,
 			Latency: telemetry.Latency{Count: 3, Sum: time.Second, Buckets: map[float64]uint64{0.001: 2}},
 			States:  map[string]int{"connected": 2}, WhatsApp: map[string]int64{"undecryptable": 5},
+			Webhooks: telemetry.Webhooks{
+				Deliveries: map[string]int64{"delivered": 8, "dead": 1}, Attempts: map[string]int64{"failed": 3},
+				Running: map[string]int{"slow": 2}, Depth: 6, Oldest: 90 * time.Second,
+			},
+			Downloads: map[string]int64{"expired": 4},
 		}
 	})
 	for _, dropped := range []string{"7", "8"} {
@@ -52,6 +57,10 @@ func TestMetricsAreReadAtEachScrape(t *testing.T) {
 			"chasqui_websocket_clients_connected 3", "chasqui_websocket_frames_sent_total 7", "chasqui_websocket_slow_disconnects_total 1",
 			`chasqui_websocket_publish_to_write_seconds_bucket{le="0.001"} 2`, "chasqui_websocket_publish_to_write_seconds_count 3",
 			`chasqui_instances{state="connected"} 2`, `chasqui_whatsapp_total{what="undecryptable"} 5`,
+			`chasqui_webhook_deliveries_total{outcome="delivered"} 8`, `chasqui_webhook_deliveries_total{outcome="dead"} 1`,
+			`chasqui_webhook_attempts_total{outcome="failed"} 3`, `chasqui_webhook_attempts_running{pool="slow"} 2`,
+			"chasqui_webhook_queue_depth 6", "chasqui_webhook_queue_oldest_seconds 90",
+			`chasqui_media_downloads_total{outcome="expired"} 4`,
 		} {
 			if !strings.Contains(w.Body.String(), want+"\n") {
 				t.Errorf("no line %q in:\n%s", want, w.Body)
