@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/chasqui/chasqui/internal/hub"
 	"github.com/chasqui/chasqui/internal/instance"
 	"github.com/chasqui/chasqui/internal/lifecycle"
+	"github.com/chasqui/chasqui/internal/media"
 	"github.com/chasqui/chasqui/internal/message"
 	"github.com/chasqui/chasqui/internal/seal"
 	"github.com/chasqui/chasqui/internal/store"
@@ -171,9 +173,10 @@ func (p *parts) buildServices() {
 		MaxClients: opts.WebsocketMaxClients, LagMemory: int64(opts.WebsocketLagMemory), Compression: opts.WebsocketCompression, Logger: p.log,
 	})
 	p.web = &webServer{opts: opts, log: p.log}
-	p.dispatcher = dispatch.New(p.db, streams{p.hub}, p.engine, dispatch.Options{
+	files := downloads{media.NewFetcher(p.engine, int64(opts.MediaBase64Max), int64(opts.MediaMemory))}
+	p.dispatcher = dispatch.New(p.db, streams{p.hub}, files, dispatch.Options{
 		Logger: p.log, BaseURL: p.web.baseURL, IncludeToken: opts.EventsIncludeToken,
-		MediaWait: time.Duration(opts.MediaWait), MediaMax: int64(opts.MediaBase64Max), MediaMemory: int64(opts.MediaMemory),
+		MediaWait: time.Duration(opts.MediaWait), MediaMax: int64(opts.MediaBase64Max), Memory: media.NewBudget(int64(opts.MediaMemory)),
 	})
 	p.instances = instance.NewService(p.db, p.engine, p.dispatcher, observer{p}, p.instanceOptions())
 	p.accounts = account.NewService(p.db, p.instances, func(accountID string) { p.hub.RevokeAccount(accountID) })
@@ -203,6 +206,18 @@ func (p *parts) sendRate() int {
 		return 0
 	}
 	return 60
+}
+
+// downloads fetches files anew for each event, into memory.
+type downloads struct{ *media.Fetcher }
+
+// Fetch implements media.Files.
+func (d downloads) Fetch(ctx context.Context, instanceID string, _ media.Key, ref media.Ref) (*media.File, error) {
+	file, err := d.Fetcher.Fetch(ctx, instanceID, ref)
+	if err != nil {
+		return nil, err
+	}
+	return media.NewFile(bytes.NewReader(file.Bytes), int64(len(file.Bytes)), file.Release), nil
 }
 
 // streams gives the dispatcher the hub's streams.

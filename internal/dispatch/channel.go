@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,8 +57,10 @@ func (ch *channel) apply(ws WebSocket) {
 func (ch *channel) publish(ctx context.Context, items []Item) error {
 	ch.order.Lock()
 	defer ch.order.Unlock()
-	events := ch.number(items)
-	if err := ch.d.store.Record(ctx, ch.id, items, events, ch.outbox()); err != nil {
+	events, linked := ch.number(items)
+	out := ch.outbox()
+	out.KeepMedia = slices.Contains(linked, true)
+	if err := ch.d.store.Record(ctx, ch.id, items, events, out); err != nil {
 		return err
 	}
 	for i, e := range events {
@@ -67,7 +70,7 @@ func (ch *channel) publish(ctx context.Context, items []Item) error {
 		ch.d.recorded.Add(1)
 		ch.hand(ctx, e, &items[i])
 	}
-	ch.tellFollowers(items, events)
+	ch.tellFollowers(items, events, linked)
 	return nil
 }
 
@@ -83,44 +86,72 @@ func (ch *channel) outbox() Outbox {
 }
 
 // tellFollowers wakes those for whom the recorded events left work.
-func (ch *channel) tellFollowers(items []Item, events []*event.Event) {
-	if len(ch.hooks) == 0 {
-		return
-	}
-	var due []string
-	waits := false
-	for _, h := range ch.hooks {
-		for i, e := range events {
-			if e == nil || e.Sequence == 0 || !h.Filter.Allows(e.Type()) {
-				continue
-			}
-			waits = waits || h.Base64 && items[i].Media != nil
-			if len(due) == 0 || due[len(due)-1] != h.ID {
-				due = append(due, h.ID)
-			}
-		}
-	}
+func (ch *channel) tellFollowers(items []Item, events []*event.Event, linked []bool) {
 	f := ch.d.opts.Followers
+	due, waits := ch.work(items, events)
 	if len(due) > 0 && f.Deliveries != nil {
 		f.Deliveries(due)
 	}
 	if waits && f.Bodies != nil {
 		f.Bodies()
 	}
+	for i := range linked {
+		if linked[i] && events[i].Sequence != 0 && f.Files != nil {
+			f.Files(ch.id)
+			return
+		}
+	}
 }
 
-// number makes an event of each item that has one. The store gives the
-// sequence.
-func (ch *channel) number(items []Item) []*event.Event {
-	events := make([]*event.Event, len(items))
+// work says which hooks have deliveries of the recorded events, and whether a
+// body of one waits for its file.
+func (ch *channel) work(items []Item, events []*event.Event) (due []string, waits bool) {
+	for _, h := range ch.hooks {
+		wanted := false
+		for i, e := range events {
+			if e == nil || e.Sequence == 0 || !h.Filter.Allows(e.Type()) {
+				continue
+			}
+			wanted = true
+			waits = waits || h.Base64 && items[i].Media != nil
+		}
+		if wanted {
+			due = append(due, h.ID)
+		}
+	}
+	return due, waits
+}
+
+// number makes an event of each item that has one, and says which of them got a
+// link into the instance's bucket. The store gives the sequence.
+func (ch *channel) number(items []Item) (events []*event.Event, linked []bool) {
+	events = make([]*event.Event, len(items))
 	for i := range items {
 		if items[i].Data == nil {
 			continue
 		}
 		now := time.Now().UTC()
-		events[i] = &event.Event{ID: ch.d.ids.next(now), Timestamp: now, Data: items[i].Data}
+		e := &event.Event{ID: ch.d.ids.next(now), Timestamp: now, Data: items[i].Data}
+		if url, ok := ch.link(&items[i]); ok {
+			e = e.WithMedia(func(m *event.Media) { m.S3URL = url })
+			if linked == nil {
+				linked = make([]bool, len(items))
+			}
+			linked[i] = true
+		}
+		events[i] = e
 	}
-	return events
+	return events, linked
+}
+
+// link is where the file of a message will be in the instance's bucket; ok is
+// false if there is no file, or no bucket.
+func (ch *channel) link(item *Item) (url string, ok bool) {
+	m, isMessage := item.Data.(*event.Message)
+	if ch.d.opts.Links == nil || !isMessage || m.Body.Media == nil || item.Media == nil || item.Message == nil {
+		return "", false
+	}
+	return ch.d.opts.Links.Link(ch.id, item.Message.key(), *item.Media)
 }
 
 // hand gives a recorded event to the clients. With nobody connected, or nobody
@@ -143,11 +174,15 @@ func (ch *channel) hand(ctx context.Context, e *event.Event, item *Item) {
 
 // send serialises the event, once, and hands it to the stream.
 func (ch *channel) send(e *event.Event) {
-	o := ch.envelope()
-	err := ch.stream.Publish(sizeHint(e), func(dst []byte) ([]byte, error) { return event.AppendEnvelope(dst, e, o) })
-	if err != nil {
+	if err := ch.stream.Publish(ch.frame(e)); err != nil {
 		ch.d.log.Error("an event could not be sent", "instance_id", ch.id, "event_id", e.ID, "error", err)
 	}
+}
+
+// frame is what the stream needs to make an event's frame.
+func (ch *channel) frame(e *event.Event) (size int, encode func(dst []byte) ([]byte, error)) {
+	o := ch.envelope()
+	return sizeHint(e), func(dst []byte) ([]byte, error) { return event.AppendEnvelope(dst, e, o) }
 }
 
 func (ch *channel) envelope() event.Origin {
@@ -161,11 +196,20 @@ func (ch *channel) envelope() event.Origin {
 	return o
 }
 
-// sizeHint is about how many bytes an event's envelope takes.
+// sizeHint is about how many bytes an event's envelope takes; enough for one
+// with a file, so that what holds the file never has to grow.
 func sizeHint(e *event.Event) int {
 	const usual = 1 << 10
-	if m, ok := e.Data.(*event.Message); ok && m.Body.Media != nil {
-		return usual + (len(m.Body.Media.Base64)+2)/3*4
+	m, ok := e.Data.(*event.Message)
+	if !ok || m.Body.Media == nil || m.Body.Media.Base64 == nil {
+		return usual
 	}
-	return usual
+	texts := len(m.Body.Media.Caption) + len(m.Body.Media.URL) + len(m.Body.Media.S3URL)
+	if m.Body.Content != nil {
+		texts += len(m.Body.Content.Text)
+	}
+	if m.Body.Reply != nil {
+		texts += len(m.Body.Reply.Text)
+	}
+	return 4*usual + 2*texts + int(m.Body.Media.Base64.EncodedSize())
 }

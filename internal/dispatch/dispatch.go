@@ -48,6 +48,11 @@ type MessageRecord struct {
 	Placeholder bool
 }
 
+// key names the message's file.
+func (m *MessageRecord) key() media.Key {
+	return media.Key{ChatKey: m.ChatKey, SenderKey: m.SenderKey, MessageID: m.ID}
+}
+
 // ReceiptRecord raises the stored status of messages; it never lowers one.
 type ReceiptRecord struct {
 	ChatKey    string
@@ -112,6 +117,16 @@ type Followers struct {
 	Files      func(instanceID string)   // files are wanted for a bucket
 }
 
+// Links knows where the files of instances with a bucket will be; package media
+// has it.
+type Links interface {
+	// Link returns a URL by which the file of a message can be had once it is in
+	// the instance's bucket; ok is false if the instance has none, or the file
+	// will not go there. It is called for every message with media before that is
+	// recorded, and must not block.
+	Link(instanceID string, key media.Key, ref media.Ref) (url string, ok bool)
+}
+
 // Stream is the live side of one instance: the WebSocket clients that are
 // connected to it. It is implemented by package hub.
 type Stream interface {
@@ -149,6 +164,7 @@ type Options struct {
 	IncludeToken bool          // events.include_token
 	MediaWait    time.Duration // media.wait, default 15 s
 	MediaMax     int64         // media.base64_max, default 16 MiB
-	MediaMemory  int64         // media.memory, default 128 MiB
+	Memory       *media.Budget // media.memory, for frames with a file; default 128 MiB
+	Links        Links         // nil: no instance has a bucket
 	Followers    Followers
 }

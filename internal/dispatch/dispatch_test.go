@@ -103,13 +103,13 @@ type desk struct {
 	*dispatch.Dispatcher
 	t     testing.TB
 	store *dispatchtest.Store
-	files *dispatchtest.Downloads
+	files *dispatchtest.Files
 	read  *reader
 }
 
 func open(t testing.TB, opts dispatch.Options) *desk {
 	t.Helper()
-	d := &desk{t: t, store: &dispatchtest.Store{}, files: &dispatchtest.Downloads{}, read: &reader{}}
+	d := &desk{t: t, store: &dispatchtest.Store{}, files: &dispatchtest.Files{}, read: &reader{}}
 	opts.BaseURL = func() string { return "https://api.example.com" }
 	d.Dispatcher = dispatch.New(d.store, d.read, d.files, opts)
 	if err := d.Open(t.Context(), dispatch.Origin{InstanceID: sales, Name: "sales", Token: "the-token"}); err != nil {
@@ -513,29 +513,6 @@ func TestMediaTimeout(t *testing.T) {
 		}
 		d.publish(message("a", "4"))
 		d.want(1, 2, 3, 4)
-		d.stop()
-	})
-}
-
-// media.memory: further fetches wait, within media.wait.
-func TestMediaMemory(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := open(t, dispatch.Options{MediaMax: 10, MediaMemory: 10})
-		d.set(dispatch.WebSocket{Enabled: true, MediaBase64: true})
-		for i := range 4 { // 3 bytes each: the fourth does not fit
-			d.publish(picture(fmt.Sprint("chat", i), fmt.Sprint("file", i)))
-		}
-		synctest.Wait()
-		if calls := d.files.Calls(); len(calls) != 3 {
-			t.Errorf("%d downloads at once, want 3", len(calls))
-		}
-		for i := range 4 {
-			d.files.Finish(fmt.Sprint("file", i), []byte("abc"), nil)
-		}
-		synctest.Wait()
-		if got := d.read.sequences(); len(got) != 4 {
-			t.Errorf("got %d", got)
-		}
 		d.stop()
 	})
 }

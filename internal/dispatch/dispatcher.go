@@ -19,8 +19,9 @@ import (
 type Dispatcher struct {
 	store   Store
 	streams Streams
-	files   *media.Fetcher
+	files   media.Files
 	opts    Options
+	memory  *media.Budget // for frames with a file, while they are made
 	log     *slog.Logger
 	ids     eventIDs
 
@@ -34,11 +35,11 @@ type Dispatcher struct {
 }
 
 // New returns a dispatcher; Stop releases what it started.
-func New(store Store, streams Streams, downloads media.Downloader, opts Options) *Dispatcher {
+func New(store Store, streams Streams, files media.Files, opts Options) *Dispatcher {
 	opts = opts.withDefaults()
 	return &Dispatcher{
-		store: store, streams: streams, opts: opts, log: opts.Logger,
-		files:    media.NewFetcher(downloads, opts.MediaMax, opts.MediaMemory),
+		store: store, streams: streams, files: files, opts: opts,
+		memory: opts.Memory, log: opts.Logger,
 		channels: map[string]*channel{},
 	}
 }
@@ -56,8 +57,8 @@ func (o Options) withDefaults() Options {
 	if o.MediaMax <= 0 {
 		o.MediaMax = 16 << 20
 	}
-	if o.MediaMemory <= 0 {
-		o.MediaMemory = 128 << 20
+	if o.Memory == nil {
+		o.Memory = media.NewBudget(128 << 20)
 	}
 	return o
 }

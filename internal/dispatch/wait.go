@@ -35,13 +35,13 @@ type fetch struct {
 }
 
 type fetched struct {
-	file media.Loaded
+	file *media.File // closed by whoever has it last
 	err  error
 }
 
 func (f fetched) release() {
 	if f.err == nil {
-		f.file.Release()
+		f.file.Close()
 	}
 }
 
@@ -85,7 +85,7 @@ func (ch *channel) inOrder(ctx context.Context, chat *event.Chat, e *event.Event
 	ch.chatsMu.Lock()
 	q := ch.waitingIn(chat)
 	if wanted && ch.closed {
-		e, wanted = withMedia(e, fetched{err: context.Canceled}), false
+		e, wanted = withError(e, context.Canceled), false
 	}
 	if q == nil && !wanted {
 		ch.chatsMu.Unlock()
@@ -95,7 +95,7 @@ func (ch *channel) inOrder(ctx context.Context, chat *event.Chat, e *event.Event
 	defer ch.chatsMu.Unlock()
 	w := waiting{event: e}
 	if wanted {
-		w.fetch = ch.startFetch(ctx, item.Media)
+		w.fetch = ch.startFetch(ctx, item)
 	}
 	if q == nil {
 		q = &waitingChat{}
@@ -131,19 +131,35 @@ func (ch *channel) sendReady(w waiting) {
 		ch.send(w.event)
 		return
 	}
+	defer w.fetch.cancel()
 	got := w.fetch.await()
-	if got.err != nil {
-		ch.d.log.Info("an event goes out without its media", "instance_id", ch.id, "event_id", w.event.ID, "error", got.err)
+	err := got.err
+	if err == nil {
+		err = ch.sendWithFile(w.fetch.ctx, w.event, got.file)
+		got.release()
 	}
-	ch.send(withMedia(w.event, got))
-	got.release()
+	if err != nil {
+		ch.d.log.Info("an event goes out without its media", "instance_id", ch.id, "event_id", w.event.ID, "error", err)
+		ch.send(withError(w.event, err))
+	}
 }
 
-// startFetch begins a download that takes at most Options.MediaWait.
-func (ch *channel) startFetch(ctx context.Context, ref *media.Ref) *fetch {
+// sendWithFile sends a message with the base64 of its file. Its frame counts
+// against the memory while it is made; that much is waited for within ctx.
+func (ch *channel) sendWithFile(ctx context.Context, e *event.Event, file *media.File) error {
+	base64 := &event.Base64{Size: file.Size(), Open: file.Open}
+	if err := ch.d.memory.Acquire(ctx, base64.EncodedSize()); err != nil {
+		return err
+	}
+	defer ch.d.memory.Release(base64.EncodedSize())
+	return ch.stream.Publish(ch.frame(e.WithMedia(func(m *event.Media) { m.Base64 = base64 })))
+}
+
+// startFetch begins a fetch that takes at most Options.MediaWait.
+func (ch *channel) startFetch(ctx context.Context, item *Item) *fetch {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ch.d.opts.MediaWait)
 	f := &fetch{ctx: ctx, cancel: cancel, done: make(chan struct{})}
-	ch.d.waits.Go(func() { f.finish(ch.download(ctx, ref)) })
+	ch.d.waits.Go(func() { f.finish(ch.fetchFile(ctx, item.Media, item.Message)) })
 	return f
 }
 
@@ -161,7 +177,6 @@ func (f *fetch) finish(got fetched) {
 
 // await returns the file, or why there is none.
 func (f *fetch) await() fetched {
-	defer f.cancel()
 	select {
 	case <-f.done:
 	case <-f.ctx.Done():
@@ -177,42 +192,26 @@ func (f *fetch) await() fetched {
 
 var errNoRef = errors.New("dispatch: no reference to the file")
 
-func (ch *channel) download(ctx context.Context, ref *media.Ref) fetched {
-	if ref == nil {
+// fetchFile fetches a file that may go into a frame. One that claims to be over
+// the limit is not asked for.
+func (ch *channel) fetchFile(ctx context.Context, ref *media.Ref, of *MessageRecord) fetched {
+	switch {
+	case ref == nil || of == nil:
 		return fetched{err: errNoRef}
+	case ref.Size > ch.d.opts.MediaMax:
+		return fetched{err: media.ErrTooLarge}
 	}
-	file, err := ch.d.files.Fetch(ctx, ch.id, *ref)
+	file, err := ch.d.files.Fetch(ctx, ch.id, of.key(), *ref)
+	if err == nil && file.Size() > ch.d.opts.MediaMax {
+		file.Close()
+		err = media.ErrTooLarge
+	}
 	return fetched{file: file, err: err}
 }
 
-// withMedia returns a copy of a message event with its file in it, or with the
-// reason why it is missing.
-func withMedia(e *event.Event, got fetched) *event.Event {
-	original := e.Data.(*event.Message)
-	filled := *original.Body.Media
-	if got.err != nil {
-		filled.Error = mediaError(got.err)
-	} else {
-		filled.Base64 = got.file.Bytes
-	}
-	m := *original
-	m.Body.Media = &filled
-	copied := *e
-	copied.Data = &m
-	return &copied
-}
-
-// mediaError is what an event says about a file that could not be had.
-func mediaError(err error) string {
-	switch {
-	case errors.Is(err, media.ErrTooLarge):
-		return event.MediaTooLarge
-	case errors.Is(err, media.ErrExpired):
-		return event.MediaExpired
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return event.MediaTimeout
-	}
-	return event.MediaDownloadFailed
+// withError returns a copy of a message event that says why its file is missing.
+func withError(e *event.Event, err error) *event.Event {
+	return e.WithMedia(func(m *event.Media) { m.Error = media.Reason(err) })
 }
 
 // stopWaiting ends the waits of this channel; from now on nothing waits.

@@ -29,12 +29,12 @@ type gateway struct {
 	*place
 	dispatch *dispatch.Dispatcher
 	store    *dispatchtest.Store
-	files    *dispatchtest.Downloads
+	files    *dispatchtest.Files
 }
 
 func openGateway(t *testing.T, opts hub.Options) *gateway {
 	t.Helper()
-	g := &gateway{place: open(t, opts), store: &dispatchtest.Store{}, files: &dispatchtest.Downloads{}}
+	g := &gateway{place: open(t, opts), store: &dispatchtest.Store{}, files: &dispatchtest.Files{}}
 	g.dispatch = dispatch.New(g.store, streams{g.hub}, g.files, dispatch.Options{MediaWait: patience})
 	if err := g.dispatch.Open(t.Context(), dispatch.Origin{InstanceID: sales, Name: "sales"}); err != nil {
 		t.Fatal(err)
@@ -61,6 +61,7 @@ func (g *gateway) produce(payloads ...event.Payload) {
 		item := dispatch.Item{Data: data}
 		if m, ok := data.(*event.Message); ok && m.Body.Media != nil {
 			item.Media = &media.Ref{DirectPath: m.ID, Size: m.Body.Media.Size}
+			item.Message = &dispatch.MessageRecord{ID: m.ID}
 		}
 		if err := g.dispatch.Publish(g.t.Context(), sales, item); err != nil {
 			g.t.Fatal(err)
