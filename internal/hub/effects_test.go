@@ -30,6 +30,7 @@ type gateway struct {
 	dispatch *dispatch.Dispatcher
 	store    *dispatchtest.Store
 	files    *dispatchtest.Files
+	made     int // messages with a file
 }
 
 func openGateway(t *testing.T, opts hub.Options) *gateway {
@@ -61,7 +62,8 @@ func (g *gateway) produce(payloads ...event.Payload) {
 		item := dispatch.Item{Data: data}
 		if m, ok := data.(*event.Message); ok && m.Body.Media != nil {
 			item.Media = &media.Ref{DirectPath: m.ID, Size: m.Body.Media.Size}
-			item.Message = &dispatch.MessageRecord{ID: m.ID}
+			g.made++ // each is another message, even with the same file
+			item.Message = &dispatch.MessageRecord{ID: fmt.Sprint(m.ID, g.made)}
 		}
 		if err := g.dispatch.Publish(g.t.Context(), sales, item); err != nil {
 			g.t.Fatal(err)
