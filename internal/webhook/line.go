@@ -1,0 +1,5 @@
+package webhook
+
+type line struct{}
+
+type lane struct{ slots int }
