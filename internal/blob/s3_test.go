@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/chasqui/chasqui/internal/blob"
+	"github.com/chasqui/chasqui/internal/blob/blobtest"
 	"github.com/chasqui/chasqui/internal/blob/s3test"
 	"github.com/chasqui/chasqui/internal/egress"
 	"github.com/chasqui/chasqui/internal/fault"
@@ -70,6 +71,12 @@ func details(t testing.TB, err error) []fault.Detail {
 		t.Fatalf("got %v, want an invalid body", err)
 	}
 	return f.Details
+}
+
+// A bucket keeps the promises that a folder keeps.
+func TestS3(t *testing.T) {
+	server := s3test.Start(t)
+	blobtest.Run(t, bucket(t, server.MakeBucket(t, "media")))
 }
 
 // rest.md section 2, S3: bucket and both keys needed, endpoint within the
