@@ -187,6 +187,9 @@ func (l *Library) fromShelf(ctx context.Context, r Record) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
+	if size != r.Size { // somebody else put another file there
+		return nil, errors.Join(ErrNotThere, body.Close())
+	}
 	if f, ok := body.(*os.File); ok {
 		return newShared(f, size, false), nil
 	}
