@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 
 	"github.com/chasqui/chasqui/internal/webhook"
@@ -31,8 +32,9 @@ func newBody(r webhook.Request) (*body, error) {
 	if r.Body == nil {
 		return &body{}, nil
 	}
-	b := &body{size: r.Size, first: r.Body, reopen: r.Reopen}
+	b := &body{size: r.Size, reopen: r.Reopen}
 	if r.Size > webhook.InlineBody {
+		b.first = b.stream(r.Body)
 		return b, nil
 	}
 	b.small = make([]byte, r.Size)
@@ -42,28 +44,29 @@ func newBody(r webhook.Request) (*body, error) {
 
 // open returns the body for the first time.
 func (b *body) open() io.ReadCloser {
-	if b.small != nil {
+	switch {
+	case b.size == 0:
+		return http.NoBody
+	case b.small != nil:
 		return io.NopCloser(bytes.NewReader(b.small))
 	}
-	return b.stream(b.first)
+	return b.first
 }
 
-// again returns a function that opens the body anew, nil if that cannot be.
-func (b *body) again() func() (io.ReadCloser, error) {
-	switch {
-	case b.small != nil:
-		return func() (io.ReadCloser, error) { return b.open(), nil }
-	case b.reopen == nil:
+// again returns the body anew, nil if that cannot be.
+func (b *body) again() io.ReadCloser {
+	if b.size <= int64(len(b.small)) {
+		return b.open()
+	}
+	if b.reopen == nil {
 		return nil
 	}
-	return func() (io.ReadCloser, error) {
-		r, err := b.reopen()
-		if err != nil {
-			b.fail(err)
-			return nil, err
-		}
-		return b.stream(r), nil
+	r, err := b.reopen()
+	if err != nil {
+		b.fail(err)
+		return nil
 	}
+	return b.stream(r)
 }
 
 func (b *body) stream(r io.ReadCloser) io.ReadCloser {

@@ -31,6 +31,13 @@ func explain(err error) error { return &failure{reason(err), err} }
 // can do about.
 func unreadable(err error) error { return &failure{"the event could not be read", err} }
 
+// The texts that are used more than once.
+const (
+	closedEarly = "connection closed without an answer"
+	wasReset    = "connection reset"
+	notHTTP     = "not an HTTP answer"
+)
+
 // reasons are tried in this order: what says most comes first.
 var reasons = []func(error) string{ofAddress, ofContext, ofName, ofTLS, ofSystem, ofHTTP, ofTime}
 
@@ -95,7 +102,6 @@ func ofName(err error) string {
 func ofTLS(err error) string {
 	var (
 		record  tls.RecordHeaderError
-		alert   tls.AlertError
 		invalid x509.CertificateInvalidError
 		host    x509.HostnameError
 		issuer  x509.UnknownAuthorityError
@@ -104,8 +110,6 @@ func ofTLS(err error) string {
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
 		return "TLS: the server does not speak it"
-	case errors.As(err, &alert):
-		return "TLS: the server refused the handshake"
 	case errors.As(err, &invalid):
 		return ofCertificate(invalid)
 	case errors.As(err, &host):
@@ -114,6 +118,8 @@ func ofTLS(err error) string {
 		return "TLS: certificate is from an unknown authority"
 	case errors.As(err, &other):
 		return "TLS: certificate is not valid"
+	case strings.Contains(err.Error(), "tls: "): // alerts have no exported type
+		return "TLS: handshake failed"
 	}
 	return ""
 }
@@ -132,16 +138,23 @@ func ofSystem(err error) string {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "connection reset"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, net.ErrClosed): // the transport's reading side knew first
+		return wasReset
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "host is unreachable"
 	case errors.Is(err, io.EOF):
-		return "connection closed without an answer"
+		return closedEarly
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed within the answer"
 	}
 	return ""
+}
+
+// broken reports whether the connection ended before an answer had begun.
+func broken(err error) bool {
+	text := reason(err)
+	return text == closedEarly || text == wasReset
 }
 
 // ofHTTP reads errors that package http has no types for.
@@ -150,13 +163,18 @@ func ofHTTP(err error) string {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "server closed idle connection"):
-		return "connection closed without an answer"
+		return closedEarly
 	case strings.Contains(text, "response headers exceeded"):
 		return "answer headers too large"
 	case strings.Contains(text, "invalid header field"):
 		return "header cannot be sent"
-	case errors.As(err, &syntax), strings.Contains(text, "malformed"), strings.Contains(text, "1xx"):
-		return "not an HTTP answer"
+	case errors.As(err, &syntax):
+		return notHTTP
+	}
+	for _, part := range []string{"malformed", "bad Content-Length", "transfer encoding", "1xx"} {
+		if strings.Contains(text, part) {
+			return notHTTP
+		}
 	}
 	return ""
 }

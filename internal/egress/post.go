@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -65,53 +67,71 @@ func (p *Poster) Post(ctx context.Context, r webhook.Request) (webhook.Response,
 		return webhook.Response{}, unreadable(err)
 	}
 	defer b.finish()
-	request, err := p.request(ctx, r, b)
+	u, err := p.target(r.URL)
 	if err != nil {
 		return webhook.Response{}, err
 	}
-	answer, err := p.transport.RoundTrip(request)
+	answer, err := p.send(ctx, u, header(r.Header), b) //nolint:bodyclose // readAnswer closes it
 	if err != nil {
 		return webhook.Response{}, b.explain(err)
 	}
 	return readAnswer(answer, time.Now())
 }
 
-// request refuses a URL that is not allowed before anything is dialled: old
+// target refuses a URL that is not allowed before anything is dialled: old
 // forms of addresses, such as 2130706433, mean something else to each resolver.
-func (p *Poster) request(ctx context.Context, r webhook.Request, b *body) (*http.Request, error) {
-	u, err := url.Parse(r.URL)
+func (p *Poster) target(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
 	if err != nil {
 		return nil, &failure{text: "not a URL"} // the cause repeats it
 	}
-	if err := p.client.check(u); err != nil {
-		if errors.Is(err, ErrRefused) {
-			return nil, explain(err)
-		}
+	err = p.client.check(u)
+	switch {
+	case errors.Is(err, ErrRefused):
+		return nil, explain(err)
+	case err != nil:
 		return nil, &failure{err.Error(), err}
 	}
-	request := (&http.Request{
-		Method: http.MethodPost, URL: u, Host: u.Host, Header: header(r.Header),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: b.size, Body: http.NoBody,
-	}).WithContext(ctx)
-	if b.size > 0 {
-		request.Body, request.GetBody = b.open(), b.again()
-	}
-	return request, nil
+	return u, nil
 }
 
-// header adds what every post has. A key for idempotency without a value is not
-// sent; it tells the transport that the request may be repeated (see Poster).
+// send sends the request until it has not met a stale connection (see Poster).
+// The transport's own repeats do not cover a body that was half written when
+// the connection broke, so it is told of no way to make them.
+func (p *Poster) send(ctx context.Context, u *url.URL, h http.Header, b *body) (*http.Response, error) {
+	var kept bool // the connection was used before
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(c httptrace.GotConnInfo) { kept = c.Reused },
+	})
+	from := b.open()
+	for stale := 0; ; stale++ {
+		kept = false
+		answer, err := p.transport.RoundTrip(newRequest(ctx, u, h, b.size, from))
+		if err == nil || !kept || stale >= postIdlePerHost || !broken(err) {
+			return answer, err
+		}
+		if from = b.again(); from == nil {
+			return nil, err
+		}
+	}
+}
+
+func newRequest(ctx context.Context, u *url.URL, h http.Header, size int64, from io.ReadCloser) *http.Request {
+	return (&http.Request{
+		Method: http.MethodPost, URL: u, Host: u.Host, Header: h,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		ContentLength: size, Body: from,
+	}).WithContext(ctx)
+}
+
+// header adds what every post has.
 func header(from map[string]string) http.Header {
-	h := make(http.Header, len(from)+2)
+	h := make(http.Header, len(from)+1)
 	for name, value := range from {
 		h.Set(name, value)
 	}
 	if _, ok := h["Content-Type"]; !ok {
 		h.Set("Content-Type", defaultType)
-	}
-	if _, ok := h["Idempotency-Key"]; !ok {
-		h["Idempotency-Key"] = nil
 	}
 	return h
 }
