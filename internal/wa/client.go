@@ -38,6 +38,7 @@ type client struct {
 	givenUp   chan struct{} // closed when a dial that was given up has ended; nil if none was
 	recording sync.Mutex    // orders converting and publishing
 	signals   outlet
+	uploads   uploads
 
 	mu       sync.Mutex // guards the fields below
 	closed   bool

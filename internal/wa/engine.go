@@ -103,6 +103,7 @@ var (
 	_ instance.Engine    = (*Engine)(nil)
 	_ message.Transports = (*Engine)(nil)
 	_ media.Downloader   = (*Engine)(nil)
+	_ media.Source       = (*Engine)(nil)
 )
 
 // NewEngine returns an engine over the stored logins. It fails when the pinned

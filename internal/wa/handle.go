@@ -42,6 +42,8 @@ func (c *client) handle(evt any) (done bool) {
 	case *events.CallOffer:
 		c.insist(evt)
 		c.rejectCall(e)
+	case *events.MediaRetry:
+		c.uploads.answered(e)
 	case *events.LabelEdit, *events.LabelAssociationChat, *events.LabelAssociationMessage:
 		c.onLabel(evt)
 	default:

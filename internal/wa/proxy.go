@@ -67,6 +67,6 @@ func (c *client) useHTTP(h *http.Client) {
 	c.wm.SetPreLoginHTTPClient(h)
 	c.wm.SetWebsocketHTTPClient(h)
 	limited := *h
-	limited.Transport = limitTransport{h.Transport}
+	limited.Transport = downloadTransport{h.Transport}
 	c.wm.SetMediaHTTPClient(&limited)
 }
