@@ -178,15 +178,15 @@ func (s *S3) Link(object string, valid time.Duration) (string, error) {
 }
 
 // Check implements media.Bucket. What the user can mend is an Invalid request
-// body whose details name the field; anything about the bucket is, so there are
-// no other errors but the context's.
+// body whose details name the field; anything about the bucket is, a server that
+// does not answer in time included, so the only other error is a cancellation.
 func (s *S3) Check(ctx context.Context) error {
 	there, err := s.core.BucketExists(ctx, s.bucket)
 	if err == nil && !there {
 		err = s.whyNotThere(ctx)
 	}
 	switch {
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
 	case err != nil:
 		return fault.InvalidBody(s.explain(err))
@@ -211,7 +211,7 @@ func (s *S3) explain(err error) fault.Detail {
 	case s.opts.Refused != nil && errors.Is(err, s.opts.Refused):
 		return fault.Detail{Field: "endpoint", Reason: "address is not allowed"}
 	case !errors.As(err, &answer) || answer.StatusCode == 0:
-		return fault.Detail{Field: "endpoint", Reason: "cannot be reached: " + fault.ReasonOr(err, "the connection failed")}
+		return fault.Detail{Field: "endpoint", Reason: "cannot be reached: " + whyUnreachable(err)}
 	case answer.Code == minio.NoSuchBucket:
 		return fault.Detail{Field: "bucket", Reason: "does not exist"}
 	case answer.StatusCode == http.StatusForbidden, answer.StatusCode == http.StatusUnauthorized,
@@ -221,6 +221,14 @@ func (s *S3) explain(err error) fault.Detail {
 		return fault.Detail{Field: "region", Reason: "is not the region of the bucket"}
 	}
 	return fault.Detail{Field: "endpoint", Reason: fmt.Sprintf("answered %d", answer.StatusCode)}
+}
+
+func whyUnreachable(err error) string {
+	var timeout interface{ Timeout() bool }
+	if errors.As(err, &timeout) && timeout.Timeout() { // the context's deadline too
+		return "timed out"
+	}
+	return fault.ReasonOr(err, "the connection failed")
 }
 
 // wrap names the call. The library's errors repeat the URL, which the log need

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -165,6 +166,21 @@ func TestS3Check(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a server that does not answer", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		c := good
+		c.Endpoint = "http://" + l.Addr().String()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		want := []fault.Detail{{Field: "endpoint", Reason: "cannot be reached: timed out"}}
+		if diff := cmp.Diff(want, details(t, bucket(t, c).Check(ctx))); diff != "" {
+			t.Errorf("details (-want +got):\n%s", diff)
+		}
+	})
 	t.Run("a caller who gives up", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
