@@ -51,11 +51,14 @@ func SplitAtBase64(e *Event, o Origin) (head, tail []byte, err error) {
 	return w.dst[:w.split:w.split], w.dst[w.split:], nil
 }
 
-// WithMedia returns a copy of a message event with media, with the media
-// changed; the event itself stays as it is.
+// WithMedia returns a copy of a message event with its media changed; the event
+// itself stays as it is. An event without media is returned as it is.
 func (e *Event) WithMedia(change func(*Media)) *Event {
-	m := *e.Data.(*Message)
-	changed := *m.Body.Media
+	original, ok := e.Data.(*Message)
+	if !ok || original.Body.Media == nil {
+		return e
+	}
+	m, changed := *original, *original.Body.Media
 	change(&changed)
 	m.Body.Media = &changed
 	copied := *e
