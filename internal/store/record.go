@@ -28,26 +28,53 @@ func (db *DB) Record(ctx context.Context, instanceID string, items []dispatch.It
 	if len(items) != len(events) {
 		return fmt.Errorf("record %d items with %d events", len(items), len(events))
 	}
-	kept := make([]bool, len(items))
-	var last, count int64
 	err := db.transact(ctx, func(ctx context.Context, q *sqlgen.Queries) error {
-		count = 0
-		for i := range items {
-			var err error
-			if kept[i], err = recordItem(ctx, q, instanceID, &items[i]); err != nil {
-				return err
-			}
-			if kept[i] && events[i] != nil {
-				count++
+		if err := recordItems(ctx, q, instanceID, items, events); err != nil {
+			return err
+		}
+		return db.leave(ctx, q, instanceID, items, events, out)
+	})
+	if err != nil {
+		for _, e := range events {
+			if e != nil {
+				e.Sequence = 0
 			}
 		}
-		var err error
-		last, err = takeSequence(ctx, q, instanceID, count)
-		return err
-	})
+	}
 	if errors.Is(err, errOrphan) {
 		return fault.InstanceNotFound()
 	}
+	return err
+}
+
+// leave writes what the recorded events leave for others to work on.
+func (db *DB) leave(
+	ctx context.Context, q *sqlgen.Queries, instanceID string,
+	items []dispatch.Item, events []*event.Event, out dispatch.Outbox,
+) error {
+	if len(out.Hooks) > 0 {
+		o := outbox{db: db, q: q, instanceID: instanceID, out: out, now: db.now()}
+		if err := o.leave(ctx, items, events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordItems stores the items and numbers the events of those that are news.
+func recordItems(ctx context.Context, q *sqlgen.Queries, instanceID string, items []dispatch.Item, events []*event.Event) error {
+	kept := make([]bool, len(items))
+	var count int64
+	for i := range items {
+		var err error
+		if kept[i], err = recordItem(ctx, q, instanceID, &items[i]); err != nil {
+			return err
+		}
+		if kept[i] && events[i] != nil {
+			count++
+		}
+	}
+	last, err := takeSequence(ctx, q, instanceID, count)
 	if err != nil {
 		return err
 	}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/chasqui/chasqui/internal/account"
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/instance"
+	"github.com/chasqui/chasqui/internal/media"
 	"github.com/chasqui/chasqui/internal/message"
 	"github.com/chasqui/chasqui/internal/seal"
 	"github.com/chasqui/chasqui/internal/store/sqlgen"
@@ -20,6 +22,7 @@ var (
 	_ instance.Store = (*DB)(nil)
 	_ dispatch.Store = (*DB)(nil)
 	_ message.Store  = (*DB)(nil)
+	_ media.Store    = (*DB)(nil)
 )
 
 // The values of Options.Sync.
@@ -46,6 +49,7 @@ type DB struct {
 	box    *seal.Box
 	log    *slog.Logger
 	clean  bool // as found at Open
+	opened time.Time
 }
 
 // Open opens the store, makes or migrates its schema and checks the encryption
@@ -65,7 +69,7 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", opts.Path, err)
 	}
-	db := &DB{path: path, writer: writer, reader: reader, box: opts.Box, log: opts.Logger}
+	db := &DB{path: path, writer: writer, reader: reader, box: opts.Box, log: opts.Logger, opened: time.Now()}
 	if err := db.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", opts.Path, err), db.Close())
 	}
@@ -105,6 +109,10 @@ func (db *DB) Ping(ctx context.Context) error {
 	_, err := db.read.GetMeta(ctx, metaKeyCheck)
 	return err
 }
+
+// now is the time by a clock that nobody sets: the wall clock of Open, and what
+// has passed since. What is due by it stays due when the wall clock jumps.
+func (db *DB) now() time.Time { return db.opened.Add(time.Since(db.opened)) }
 
 // WhatsApp returns the write connection for whatsmeow's sqlstore, which keeps
 // its tables in the same file. The caller must not close it.

@@ -24,6 +24,18 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.anyWaitingStmt, err = db.PrepareContext(ctx, anyWaiting); err != nil {
+		return nil, fmt.Errorf("error preparing query AnyWaiting: %w", err)
+	}
+	if q.buryDeliveriesStmt, err = db.PrepareContext(ctx, buryDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query BuryDeliveries: %w", err)
+	}
+	if q.claimFastStmt, err = db.PrepareContext(ctx, claimFast); err != nil {
+		return nil, fmt.Errorf("error preparing query ClaimFast: %w", err)
+	}
+	if q.claimSlowStmt, err = db.PrepareContext(ctx, claimSlow); err != nil {
+		return nil, fmt.Errorf("error preparing query ClaimSlow: %w", err)
+	}
 	if q.countAccountsNamedStmt, err = db.PrepareContext(ctx, countAccountsNamed); err != nil {
 		return nil, fmt.Errorf("error preparing query CountAccountsNamed: %w", err)
 	}
@@ -45,17 +57,62 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.createAccountStmt, err = db.PrepareContext(ctx, createAccount); err != nil {
 		return nil, fmt.Errorf("error preparing query CreateAccount: %w", err)
 	}
+	if q.createBodyStmt, err = db.PrepareContext(ctx, createBody); err != nil {
+		return nil, fmt.Errorf("error preparing query CreateBody: %w", err)
+	}
+	if q.createChunkStmt, err = db.PrepareContext(ctx, createChunk); err != nil {
+		return nil, fmt.Errorf("error preparing query CreateChunk: %w", err)
+	}
+	if q.createDeliveryStmt, err = db.PrepareContext(ctx, createDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query CreateDelivery: %w", err)
+	}
 	if q.createInstanceStmt, err = db.PrepareContext(ctx, createInstance); err != nil {
 		return nil, fmt.Errorf("error preparing query CreateInstance: %w", err)
 	}
 	if q.deleteAccountStmt, err = db.PrepareContext(ctx, deleteAccount); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteAccount: %w", err)
 	}
+	if q.deleteBodyStmt, err = db.PrepareContext(ctx, deleteBody); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteBody: %w", err)
+	}
+	if q.deleteChunksStmt, err = db.PrepareContext(ctx, deleteChunks); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteChunks: %w", err)
+	}
+	if q.deleteFileStmt, err = db.PrepareContext(ctx, deleteFile); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteFile: %w", err)
+	}
 	if q.deleteInstanceStmt, err = db.PrepareContext(ctx, deleteInstance); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteInstance: %w", err)
 	}
+	if q.deleteOtherChunksStmt, err = db.PrepareContext(ctx, deleteOtherChunks); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteOtherChunks: %w", err)
+	}
+	if q.deleteSomeChunksStmt, err = db.PrepareContext(ctx, deleteSomeChunks); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteSomeChunks: %w", err)
+	}
+	if q.deleteSomeDeliveriesStmt, err = db.PrepareContext(ctx, deleteSomeDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteSomeDeliveries: %w", err)
+	}
 	if q.deleteSomeMessagesStmt, err = db.PrepareContext(ctx, deleteSomeMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteSomeMessages: %w", err)
+	}
+	if q.deleteUnusedBodiesStmt, err = db.PrepareContext(ctx, deleteUnusedBodies); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteUnusedBodies: %w", err)
+	}
+	if q.disableWebhookStmt, err = db.PrepareContext(ctx, disableWebhook); err != nil {
+		return nil, fmt.Errorf("error preparing query DisableWebhook: %w", err)
+	}
+	if q.fillBodyStmt, err = db.PrepareContext(ctx, fillBody); err != nil {
+		return nil, fmt.Errorf("error preparing query FillBody: %w", err)
+	}
+	if q.firstInLineStmt, err = db.PrepareContext(ctx, firstInLine); err != nil {
+		return nil, fmt.Errorf("error preparing query FirstInLine: %w", err)
+	}
+	if q.firstUnfilledStmt, err = db.PrepareContext(ctx, firstUnfilled); err != nil {
+		return nil, fmt.Errorf("error preparing query FirstUnfilled: %w", err)
+	}
+	if q.freeExpiredLeasesStmt, err = db.PrepareContext(ctx, freeExpiredLeases); err != nil {
+		return nil, fmt.Errorf("error preparing query FreeExpiredLeases: %w", err)
 	}
 	if q.getAccountStmt, err = db.PrepareContext(ctx, getAccount); err != nil {
 		return nil, fmt.Errorf("error preparing query GetAccount: %w", err)
@@ -66,11 +123,35 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getAccountByTokenHashStmt, err = db.PrepareContext(ctx, getAccountByTokenHash); err != nil {
 		return nil, fmt.Errorf("error preparing query GetAccountByTokenHash: %w", err)
 	}
+	if q.getAttemptsStmt, err = db.PrepareContext(ctx, getAttempts); err != nil {
+		return nil, fmt.Errorf("error preparing query GetAttempts: %w", err)
+	}
+	if q.getBodyStmt, err = db.PrepareContext(ctx, getBody); err != nil {
+		return nil, fmt.Errorf("error preparing query GetBody: %w", err)
+	}
+	if q.getBucketStmt, err = db.PrepareContext(ctx, getBucket); err != nil {
+		return nil, fmt.Errorf("error preparing query GetBucket: %w", err)
+	}
+	if q.getChunkStmt, err = db.PrepareContext(ctx, getChunk); err != nil {
+		return nil, fmt.Errorf("error preparing query GetChunk: %w", err)
+	}
+	if q.getDeliveryStmt, err = db.PrepareContext(ctx, getDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query GetDelivery: %w", err)
+	}
+	if q.getFileStmt, err = db.PrepareContext(ctx, getFile); err != nil {
+		return nil, fmt.Errorf("error preparing query GetFile: %w", err)
+	}
 	if q.getInstanceStmt, err = db.PrepareContext(ctx, getInstance); err != nil {
 		return nil, fmt.Errorf("error preparing query GetInstance: %w", err)
 	}
 	if q.getInstanceByTokenHashStmt, err = db.PrepareContext(ctx, getInstanceByTokenHash); err != nil {
 		return nil, fmt.Errorf("error preparing query GetInstanceByTokenHash: %w", err)
+	}
+	if q.getLineStmt, err = db.PrepareContext(ctx, getLine); err != nil {
+		return nil, fmt.Errorf("error preparing query GetLine: %w", err)
+	}
+	if q.getMessageStmt, err = db.PrepareContext(ctx, getMessage); err != nil {
+		return nil, fmt.Errorf("error preparing query GetMessage: %w", err)
 	}
 	if q.getMetaStmt, err = db.PrepareContext(ctx, getMeta); err != nil {
 		return nil, fmt.Errorf("error preparing query GetMeta: %w", err)
@@ -87,11 +168,47 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getWebSocketStmt, err = db.PrepareContext(ctx, getWebSocket); err != nil {
 		return nil, fmt.Errorf("error preparing query GetWebSocket: %w", err)
 	}
+	if q.getWebhookStmt, err = db.PrepareContext(ctx, getWebhook); err != nil {
+		return nil, fmt.Errorf("error preparing query GetWebhook: %w", err)
+	}
+	if q.getWebhookLabelledStmt, err = db.PrepareContext(ctx, getWebhookLabelled); err != nil {
+		return nil, fmt.Errorf("error preparing query GetWebhookLabelled: %w", err)
+	}
+	if q.giveUpDeliveryStmt, err = db.PrepareContext(ctx, giveUpDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query GiveUpDelivery: %w", err)
+	}
+	if q.hastenDeliveryStmt, err = db.PrepareContext(ctx, hastenDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query HastenDelivery: %w", err)
+	}
+	if q.hastenLinesStmt, err = db.PrepareContext(ctx, hastenLines); err != nil {
+		return nil, fmt.Errorf("error preparing query HastenLines: %w", err)
+	}
+	if q.hastenParkedStmt, err = db.PrepareContext(ctx, hastenParked); err != nil {
+		return nil, fmt.Errorf("error preparing query HastenParked: %w", err)
+	}
 	if q.listAccountsStmt, err = db.PrepareContext(ctx, listAccounts); err != nil {
 		return nil, fmt.Errorf("error preparing query ListAccounts: %w", err)
 	}
 	if q.listAllInstancesStmt, err = db.PrepareContext(ctx, listAllInstances); err != nil {
 		return nil, fmt.Errorf("error preparing query ListAllInstances: %w", err)
+	}
+	if q.listAllLinesStmt, err = db.PrepareContext(ctx, listAllLines); err != nil {
+		return nil, fmt.Errorf("error preparing query ListAllLines: %w", err)
+	}
+	if q.listBodiesStmt, err = db.PrepareContext(ctx, listBodies); err != nil {
+		return nil, fmt.Errorf("error preparing query ListBodies: %w", err)
+	}
+	if q.listDeadDeliveriesStmt, err = db.PrepareContext(ctx, listDeadDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query ListDeadDeliveries: %w", err)
+	}
+	if q.listDeliveriesStmt, err = db.PrepareContext(ctx, listDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query ListDeliveries: %w", err)
+	}
+	if q.listDepthsStmt, err = db.PrepareContext(ctx, listDepths); err != nil {
+		return nil, fmt.Errorf("error preparing query ListDepths: %w", err)
+	}
+	if q.listFilesOnDiskStmt, err = db.PrepareContext(ctx, listFilesOnDisk); err != nil {
+		return nil, fmt.Errorf("error preparing query ListFilesOnDisk: %w", err)
 	}
 	if q.listInstancesStmt, err = db.PrepareContext(ctx, listInstances); err != nil {
 		return nil, fmt.Errorf("error preparing query ListInstances: %w", err)
@@ -102,8 +219,59 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listLabelsStmt, err = db.PrepareContext(ctx, listLabels); err != nil {
 		return nil, fmt.Errorf("error preparing query ListLabels: %w", err)
 	}
+	if q.listLineStmt, err = db.PrepareContext(ctx, listLine); err != nil {
+		return nil, fmt.Errorf("error preparing query ListLine: %w", err)
+	}
+	if q.listParkedStmt, err = db.PrepareContext(ctx, listParked); err != nil {
+		return nil, fmt.Errorf("error preparing query ListParked: %w", err)
+	}
+	if q.listPausedLinesStmt, err = db.PrepareContext(ctx, listPausedLines); err != nil {
+		return nil, fmt.Errorf("error preparing query ListPausedLines: %w", err)
+	}
+	if q.listStaleStmt, err = db.PrepareContext(ctx, listStale); err != nil {
+		return nil, fmt.Errorf("error preparing query ListStale: %w", err)
+	}
+	if q.listUnfilledStmt, err = db.PrepareContext(ctx, listUnfilled); err != nil {
+		return nil, fmt.Errorf("error preparing query ListUnfilled: %w", err)
+	}
+	if q.listUnusedBodiesStmt, err = db.PrepareContext(ctx, listUnusedBodies); err != nil {
+		return nil, fmt.Errorf("error preparing query ListUnusedBodies: %w", err)
+	}
+	if q.listWaitingForStmt, err = db.PrepareContext(ctx, listWaitingFor); err != nil {
+		return nil, fmt.Errorf("error preparing query ListWaitingFor: %w", err)
+	}
+	if q.listWantedFilesStmt, err = db.PrepareContext(ctx, listWantedFiles); err != nil {
+		return nil, fmt.Errorf("error preparing query ListWantedFiles: %w", err)
+	}
+	if q.listWebhooksStmt, err = db.PrepareContext(ctx, listWebhooks); err != nil {
+		return nil, fmt.Errorf("error preparing query ListWebhooks: %w", err)
+	}
 	if q.lockAccountStmt, err = db.PrepareContext(ctx, lockAccount); err != nil {
 		return nil, fmt.Errorf("error preparing query LockAccount: %w", err)
+	}
+	if q.nextDueFastStmt, err = db.PrepareContext(ctx, nextDueFast); err != nil {
+		return nil, fmt.Errorf("error preparing query NextDueFast: %w", err)
+	}
+	if q.nextDueSlowStmt, err = db.PrepareContext(ctx, nextDueSlow); err != nil {
+		return nil, fmt.Errorf("error preparing query NextDueSlow: %w", err)
+	}
+	if q.nextLeaseEndStmt, err = db.PrepareContext(ctx, nextLeaseEnd); err != nil {
+		return nil, fmt.Errorf("error preparing query NextLeaseEnd: %w", err)
+	}
+	if q.nextParkedStmt, err = db.PrepareContext(ctx, nextParked); err != nil {
+		return nil, fmt.Errorf("error preparing query NextParked: %w", err)
+	}
+	if q.nextWantedFileStmt, err = db.PrepareContext(ctx, nextWantedFile); err != nil {
+		return nil, fmt.Errorf("error preparing query NextWantedFile: %w", err)
+	}
+	if q.oldestPendingStmt, err = db.PrepareContext(ctx, oldestPending); err != nil {
+		return nil, fmt.Errorf("error preparing query OldestPending: %w", err)
+	}
+	if q.putBucketStmt, err = db.PrepareContext(ctx, putBucket); err != nil {
+		return nil, fmt.Errorf("error preparing query PutBucket: %w", err)
+	}
+	if q.putFileStmt, err = db.PrepareContext(ctx, putFile); err != nil {
+		return nil, fmt.Errorf("error preparing query PutFile: %w", err)
 	}
 	if q.putLabelStmt, err = db.PrepareContext(ctx, putLabel); err != nil {
 		return nil, fmt.Errorf("error preparing query PutLabel: %w", err)
@@ -123,17 +291,50 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putWebSocketStmt, err = db.PrepareContext(ctx, putWebSocket); err != nil {
 		return nil, fmt.Errorf("error preparing query PutWebSocket: %w", err)
 	}
+	if q.putWebhookStmt, err = db.PrepareContext(ctx, putWebhook); err != nil {
+		return nil, fmt.Errorf("error preparing query PutWebhook: %w", err)
+	}
 	if q.raiseStatusStmt, err = db.PrepareContext(ctx, raiseStatus); err != nil {
 		return nil, fmt.Errorf("error preparing query RaiseStatus: %w", err)
 	}
 	if q.rekeyMessageStmt, err = db.PrepareContext(ctx, rekeyMessage); err != nil {
 		return nil, fmt.Errorf("error preparing query RekeyMessage: %w", err)
 	}
+	if q.releaseLeasesStmt, err = db.PrepareContext(ctx, releaseLeases); err != nil {
+		return nil, fmt.Errorf("error preparing query ReleaseLeases: %w", err)
+	}
+	if q.releaseWaitingStmt, err = db.PrepareContext(ctx, releaseWaiting); err != nil {
+		return nil, fmt.Errorf("error preparing query ReleaseWaiting: %w", err)
+	}
+	if q.renewLeaseStmt, err = db.PrepareContext(ctx, renewLease); err != nil {
+		return nil, fmt.Errorf("error preparing query RenewLease: %w", err)
+	}
+	if q.requeueDeadStmt, err = db.PrepareContext(ctx, requeueDead); err != nil {
+		return nil, fmt.Errorf("error preparing query RequeueDead: %w", err)
+	}
+	if q.requeueDeliveryStmt, err = db.PrepareContext(ctx, requeueDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query RequeueDelivery: %w", err)
+	}
+	if q.scheduleLineStmt, err = db.PrepareContext(ctx, scheduleLine); err != nil {
+		return nil, fmt.Errorf("error preparing query ScheduleLine: %w", err)
+	}
+	if q.setHealthStmt, err = db.PrepareContext(ctx, setHealth); err != nil {
+		return nil, fmt.Errorf("error preparing query SetHealth: %w", err)
+	}
+	if q.settleDeliveryStmt, err = db.PrepareContext(ctx, settleDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query SettleDelivery: %w", err)
+	}
+	if q.sweepDeliveriesStmt, err = db.PrepareContext(ctx, sweepDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query SweepDeliveries: %w", err)
+	}
 	if q.sweepMessagesStmt, err = db.PrepareContext(ctx, sweepMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepMessages: %w", err)
 	}
 	if q.takeSequenceStmt, err = db.PrepareContext(ctx, takeSequence); err != nil {
 		return nil, fmt.Errorf("error preparing query TakeSequence: %w", err)
+	}
+	if q.unreferBodyStmt, err = db.PrepareContext(ctx, unreferBody); err != nil {
+		return nil, fmt.Errorf("error preparing query UnreferBody: %w", err)
 	}
 	if q.updateAccountLimitStmt, err = db.PrepareContext(ctx, updateAccountLimit); err != nil {
 		return nil, fmt.Errorf("error preparing query UpdateAccountLimit: %w", err)
@@ -156,11 +357,40 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.updateSettingsStmt, err = db.PrepareContext(ctx, updateSettings); err != nil {
 		return nil, fmt.Errorf("error preparing query UpdateSettings: %w", err)
 	}
+	if q.waitingInChatStmt, err = db.PrepareContext(ctx, waitingInChat); err != nil {
+		return nil, fmt.Errorf("error preparing query WaitingInChat: %w", err)
+	}
+	if q.wakeLineStmt, err = db.PrepareContext(ctx, wakeLine); err != nil {
+		return nil, fmt.Errorf("error preparing query WakeLine: %w", err)
+	}
+	if q.wantFileStmt, err = db.PrepareContext(ctx, wantFile); err != nil {
+		return nil, fmt.Errorf("error preparing query WantFile: %w", err)
+	}
 	return &q, nil
 }
 
 func (q *Queries) Close() error {
 	var err error
+	if q.anyWaitingStmt != nil {
+		if cerr := q.anyWaitingStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing anyWaitingStmt: %w", cerr)
+		}
+	}
+	if q.buryDeliveriesStmt != nil {
+		if cerr := q.buryDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing buryDeliveriesStmt: %w", cerr)
+		}
+	}
+	if q.claimFastStmt != nil {
+		if cerr := q.claimFastStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing claimFastStmt: %w", cerr)
+		}
+	}
+	if q.claimSlowStmt != nil {
+		if cerr := q.claimSlowStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing claimSlowStmt: %w", cerr)
+		}
+	}
 	if q.countAccountsNamedStmt != nil {
 		if cerr := q.countAccountsNamedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countAccountsNamedStmt: %w", cerr)
@@ -196,6 +426,21 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing createAccountStmt: %w", cerr)
 		}
 	}
+	if q.createBodyStmt != nil {
+		if cerr := q.createBodyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing createBodyStmt: %w", cerr)
+		}
+	}
+	if q.createChunkStmt != nil {
+		if cerr := q.createChunkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing createChunkStmt: %w", cerr)
+		}
+	}
+	if q.createDeliveryStmt != nil {
+		if cerr := q.createDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing createDeliveryStmt: %w", cerr)
+		}
+	}
 	if q.createInstanceStmt != nil {
 		if cerr := q.createInstanceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing createInstanceStmt: %w", cerr)
@@ -206,14 +451,74 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteAccountStmt: %w", cerr)
 		}
 	}
+	if q.deleteBodyStmt != nil {
+		if cerr := q.deleteBodyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteBodyStmt: %w", cerr)
+		}
+	}
+	if q.deleteChunksStmt != nil {
+		if cerr := q.deleteChunksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteChunksStmt: %w", cerr)
+		}
+	}
+	if q.deleteFileStmt != nil {
+		if cerr := q.deleteFileStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteFileStmt: %w", cerr)
+		}
+	}
 	if q.deleteInstanceStmt != nil {
 		if cerr := q.deleteInstanceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteInstanceStmt: %w", cerr)
 		}
 	}
+	if q.deleteOtherChunksStmt != nil {
+		if cerr := q.deleteOtherChunksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteOtherChunksStmt: %w", cerr)
+		}
+	}
+	if q.deleteSomeChunksStmt != nil {
+		if cerr := q.deleteSomeChunksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteSomeChunksStmt: %w", cerr)
+		}
+	}
+	if q.deleteSomeDeliveriesStmt != nil {
+		if cerr := q.deleteSomeDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteSomeDeliveriesStmt: %w", cerr)
+		}
+	}
 	if q.deleteSomeMessagesStmt != nil {
 		if cerr := q.deleteSomeMessagesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteSomeMessagesStmt: %w", cerr)
+		}
+	}
+	if q.deleteUnusedBodiesStmt != nil {
+		if cerr := q.deleteUnusedBodiesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteUnusedBodiesStmt: %w", cerr)
+		}
+	}
+	if q.disableWebhookStmt != nil {
+		if cerr := q.disableWebhookStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing disableWebhookStmt: %w", cerr)
+		}
+	}
+	if q.fillBodyStmt != nil {
+		if cerr := q.fillBodyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing fillBodyStmt: %w", cerr)
+		}
+	}
+	if q.firstInLineStmt != nil {
+		if cerr := q.firstInLineStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing firstInLineStmt: %w", cerr)
+		}
+	}
+	if q.firstUnfilledStmt != nil {
+		if cerr := q.firstUnfilledStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing firstUnfilledStmt: %w", cerr)
+		}
+	}
+	if q.freeExpiredLeasesStmt != nil {
+		if cerr := q.freeExpiredLeasesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing freeExpiredLeasesStmt: %w", cerr)
 		}
 	}
 	if q.getAccountStmt != nil {
@@ -231,6 +536,36 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getAccountByTokenHashStmt: %w", cerr)
 		}
 	}
+	if q.getAttemptsStmt != nil {
+		if cerr := q.getAttemptsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getAttemptsStmt: %w", cerr)
+		}
+	}
+	if q.getBodyStmt != nil {
+		if cerr := q.getBodyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getBodyStmt: %w", cerr)
+		}
+	}
+	if q.getBucketStmt != nil {
+		if cerr := q.getBucketStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getBucketStmt: %w", cerr)
+		}
+	}
+	if q.getChunkStmt != nil {
+		if cerr := q.getChunkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getChunkStmt: %w", cerr)
+		}
+	}
+	if q.getDeliveryStmt != nil {
+		if cerr := q.getDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getDeliveryStmt: %w", cerr)
+		}
+	}
+	if q.getFileStmt != nil {
+		if cerr := q.getFileStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getFileStmt: %w", cerr)
+		}
+	}
 	if q.getInstanceStmt != nil {
 		if cerr := q.getInstanceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getInstanceStmt: %w", cerr)
@@ -239,6 +574,16 @@ func (q *Queries) Close() error {
 	if q.getInstanceByTokenHashStmt != nil {
 		if cerr := q.getInstanceByTokenHashStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getInstanceByTokenHashStmt: %w", cerr)
+		}
+	}
+	if q.getLineStmt != nil {
+		if cerr := q.getLineStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getLineStmt: %w", cerr)
+		}
+	}
+	if q.getMessageStmt != nil {
+		if cerr := q.getMessageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getMessageStmt: %w", cerr)
 		}
 	}
 	if q.getMetaStmt != nil {
@@ -266,6 +611,36 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getWebSocketStmt: %w", cerr)
 		}
 	}
+	if q.getWebhookStmt != nil {
+		if cerr := q.getWebhookStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getWebhookStmt: %w", cerr)
+		}
+	}
+	if q.getWebhookLabelledStmt != nil {
+		if cerr := q.getWebhookLabelledStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getWebhookLabelledStmt: %w", cerr)
+		}
+	}
+	if q.giveUpDeliveryStmt != nil {
+		if cerr := q.giveUpDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing giveUpDeliveryStmt: %w", cerr)
+		}
+	}
+	if q.hastenDeliveryStmt != nil {
+		if cerr := q.hastenDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing hastenDeliveryStmt: %w", cerr)
+		}
+	}
+	if q.hastenLinesStmt != nil {
+		if cerr := q.hastenLinesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing hastenLinesStmt: %w", cerr)
+		}
+	}
+	if q.hastenParkedStmt != nil {
+		if cerr := q.hastenParkedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing hastenParkedStmt: %w", cerr)
+		}
+	}
 	if q.listAccountsStmt != nil {
 		if cerr := q.listAccountsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listAccountsStmt: %w", cerr)
@@ -274,6 +649,36 @@ func (q *Queries) Close() error {
 	if q.listAllInstancesStmt != nil {
 		if cerr := q.listAllInstancesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listAllInstancesStmt: %w", cerr)
+		}
+	}
+	if q.listAllLinesStmt != nil {
+		if cerr := q.listAllLinesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listAllLinesStmt: %w", cerr)
+		}
+	}
+	if q.listBodiesStmt != nil {
+		if cerr := q.listBodiesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listBodiesStmt: %w", cerr)
+		}
+	}
+	if q.listDeadDeliveriesStmt != nil {
+		if cerr := q.listDeadDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listDeadDeliveriesStmt: %w", cerr)
+		}
+	}
+	if q.listDeliveriesStmt != nil {
+		if cerr := q.listDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listDeliveriesStmt: %w", cerr)
+		}
+	}
+	if q.listDepthsStmt != nil {
+		if cerr := q.listDepthsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listDepthsStmt: %w", cerr)
+		}
+	}
+	if q.listFilesOnDiskStmt != nil {
+		if cerr := q.listFilesOnDiskStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listFilesOnDiskStmt: %w", cerr)
 		}
 	}
 	if q.listInstancesStmt != nil {
@@ -291,9 +696,94 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listLabelsStmt: %w", cerr)
 		}
 	}
+	if q.listLineStmt != nil {
+		if cerr := q.listLineStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listLineStmt: %w", cerr)
+		}
+	}
+	if q.listParkedStmt != nil {
+		if cerr := q.listParkedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listParkedStmt: %w", cerr)
+		}
+	}
+	if q.listPausedLinesStmt != nil {
+		if cerr := q.listPausedLinesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listPausedLinesStmt: %w", cerr)
+		}
+	}
+	if q.listStaleStmt != nil {
+		if cerr := q.listStaleStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listStaleStmt: %w", cerr)
+		}
+	}
+	if q.listUnfilledStmt != nil {
+		if cerr := q.listUnfilledStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listUnfilledStmt: %w", cerr)
+		}
+	}
+	if q.listUnusedBodiesStmt != nil {
+		if cerr := q.listUnusedBodiesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listUnusedBodiesStmt: %w", cerr)
+		}
+	}
+	if q.listWaitingForStmt != nil {
+		if cerr := q.listWaitingForStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listWaitingForStmt: %w", cerr)
+		}
+	}
+	if q.listWantedFilesStmt != nil {
+		if cerr := q.listWantedFilesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listWantedFilesStmt: %w", cerr)
+		}
+	}
+	if q.listWebhooksStmt != nil {
+		if cerr := q.listWebhooksStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listWebhooksStmt: %w", cerr)
+		}
+	}
 	if q.lockAccountStmt != nil {
 		if cerr := q.lockAccountStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing lockAccountStmt: %w", cerr)
+		}
+	}
+	if q.nextDueFastStmt != nil {
+		if cerr := q.nextDueFastStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nextDueFastStmt: %w", cerr)
+		}
+	}
+	if q.nextDueSlowStmt != nil {
+		if cerr := q.nextDueSlowStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nextDueSlowStmt: %w", cerr)
+		}
+	}
+	if q.nextLeaseEndStmt != nil {
+		if cerr := q.nextLeaseEndStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nextLeaseEndStmt: %w", cerr)
+		}
+	}
+	if q.nextParkedStmt != nil {
+		if cerr := q.nextParkedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nextParkedStmt: %w", cerr)
+		}
+	}
+	if q.nextWantedFileStmt != nil {
+		if cerr := q.nextWantedFileStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nextWantedFileStmt: %w", cerr)
+		}
+	}
+	if q.oldestPendingStmt != nil {
+		if cerr := q.oldestPendingStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing oldestPendingStmt: %w", cerr)
+		}
+	}
+	if q.putBucketStmt != nil {
+		if cerr := q.putBucketStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putBucketStmt: %w", cerr)
+		}
+	}
+	if q.putFileStmt != nil {
+		if cerr := q.putFileStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putFileStmt: %w", cerr)
 		}
 	}
 	if q.putLabelStmt != nil {
@@ -326,6 +816,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putWebSocketStmt: %w", cerr)
 		}
 	}
+	if q.putWebhookStmt != nil {
+		if cerr := q.putWebhookStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putWebhookStmt: %w", cerr)
+		}
+	}
 	if q.raiseStatusStmt != nil {
 		if cerr := q.raiseStatusStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing raiseStatusStmt: %w", cerr)
@@ -336,6 +831,51 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing rekeyMessageStmt: %w", cerr)
 		}
 	}
+	if q.releaseLeasesStmt != nil {
+		if cerr := q.releaseLeasesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing releaseLeasesStmt: %w", cerr)
+		}
+	}
+	if q.releaseWaitingStmt != nil {
+		if cerr := q.releaseWaitingStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing releaseWaitingStmt: %w", cerr)
+		}
+	}
+	if q.renewLeaseStmt != nil {
+		if cerr := q.renewLeaseStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing renewLeaseStmt: %w", cerr)
+		}
+	}
+	if q.requeueDeadStmt != nil {
+		if cerr := q.requeueDeadStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing requeueDeadStmt: %w", cerr)
+		}
+	}
+	if q.requeueDeliveryStmt != nil {
+		if cerr := q.requeueDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing requeueDeliveryStmt: %w", cerr)
+		}
+	}
+	if q.scheduleLineStmt != nil {
+		if cerr := q.scheduleLineStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing scheduleLineStmt: %w", cerr)
+		}
+	}
+	if q.setHealthStmt != nil {
+		if cerr := q.setHealthStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setHealthStmt: %w", cerr)
+		}
+	}
+	if q.settleDeliveryStmt != nil {
+		if cerr := q.settleDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing settleDeliveryStmt: %w", cerr)
+		}
+	}
+	if q.sweepDeliveriesStmt != nil {
+		if cerr := q.sweepDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sweepDeliveriesStmt: %w", cerr)
+		}
+	}
 	if q.sweepMessagesStmt != nil {
 		if cerr := q.sweepMessagesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sweepMessagesStmt: %w", cerr)
@@ -344,6 +884,11 @@ func (q *Queries) Close() error {
 	if q.takeSequenceStmt != nil {
 		if cerr := q.takeSequenceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing takeSequenceStmt: %w", cerr)
+		}
+	}
+	if q.unreferBodyStmt != nil {
+		if cerr := q.unreferBodyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing unreferBodyStmt: %w", cerr)
 		}
 	}
 	if q.updateAccountLimitStmt != nil {
@@ -379,6 +924,21 @@ func (q *Queries) Close() error {
 	if q.updateSettingsStmt != nil {
 		if cerr := q.updateSettingsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing updateSettingsStmt: %w", cerr)
+		}
+	}
+	if q.waitingInChatStmt != nil {
+		if cerr := q.waitingInChatStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing waitingInChatStmt: %w", cerr)
+		}
+	}
+	if q.wakeLineStmt != nil {
+		if cerr := q.wakeLineStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing wakeLineStmt: %w", cerr)
+		}
+	}
+	if q.wantFileStmt != nil {
+		if cerr := q.wantFileStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing wantFileStmt: %w", cerr)
 		}
 	}
 	return err
@@ -420,6 +980,10 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 type Queries struct {
 	db                               DBTX
 	tx                               *sql.Tx
+	anyWaitingStmt                   *sql.Stmt
+	buryDeliveriesStmt               *sql.Stmt
+	claimFastStmt                    *sql.Stmt
+	claimSlowStmt                    *sql.Stmt
 	countAccountsNamedStmt           *sql.Stmt
 	countInstancesStmt               *sql.Stmt
 	countInstancesNamedStmt          *sql.Stmt
@@ -427,36 +991,99 @@ type Queries struct {
 	countOtherAccountsWithTokenStmt  *sql.Stmt
 	countOtherInstancesWithTokenStmt *sql.Stmt
 	createAccountStmt                *sql.Stmt
+	createBodyStmt                   *sql.Stmt
+	createChunkStmt                  *sql.Stmt
+	createDeliveryStmt               *sql.Stmt
 	createInstanceStmt               *sql.Stmt
 	deleteAccountStmt                *sql.Stmt
+	deleteBodyStmt                   *sql.Stmt
+	deleteChunksStmt                 *sql.Stmt
+	deleteFileStmt                   *sql.Stmt
 	deleteInstanceStmt               *sql.Stmt
+	deleteOtherChunksStmt            *sql.Stmt
+	deleteSomeChunksStmt             *sql.Stmt
+	deleteSomeDeliveriesStmt         *sql.Stmt
 	deleteSomeMessagesStmt           *sql.Stmt
+	deleteUnusedBodiesStmt           *sql.Stmt
+	disableWebhookStmt               *sql.Stmt
+	fillBodyStmt                     *sql.Stmt
+	firstInLineStmt                  *sql.Stmt
+	firstUnfilledStmt                *sql.Stmt
+	freeExpiredLeasesStmt            *sql.Stmt
 	getAccountStmt                   *sql.Stmt
 	getAccountByIDStmt               *sql.Stmt
 	getAccountByTokenHashStmt        *sql.Stmt
+	getAttemptsStmt                  *sql.Stmt
+	getBodyStmt                      *sql.Stmt
+	getBucketStmt                    *sql.Stmt
+	getChunkStmt                     *sql.Stmt
+	getDeliveryStmt                  *sql.Stmt
+	getFileStmt                      *sql.Stmt
 	getInstanceStmt                  *sql.Stmt
 	getInstanceByTokenHashStmt       *sql.Stmt
+	getLineStmt                      *sql.Stmt
+	getMessageStmt                   *sql.Stmt
 	getMetaStmt                      *sql.Stmt
 	getNameStmt                      *sql.Stmt
 	getQuoteStmt                     *sql.Stmt
 	getStatusStmt                    *sql.Stmt
 	getWebSocketStmt                 *sql.Stmt
+	getWebhookStmt                   *sql.Stmt
+	getWebhookLabelledStmt           *sql.Stmt
+	giveUpDeliveryStmt               *sql.Stmt
+	hastenDeliveryStmt               *sql.Stmt
+	hastenLinesStmt                  *sql.Stmt
+	hastenParkedStmt                 *sql.Stmt
 	listAccountsStmt                 *sql.Stmt
 	listAllInstancesStmt             *sql.Stmt
+	listAllLinesStmt                 *sql.Stmt
+	listBodiesStmt                   *sql.Stmt
+	listDeadDeliveriesStmt           *sql.Stmt
+	listDeliveriesStmt               *sql.Stmt
+	listDepthsStmt                   *sql.Stmt
+	listFilesOnDiskStmt              *sql.Stmt
 	listInstancesStmt                *sql.Stmt
 	listLabelAssignmentsStmt         *sql.Stmt
 	listLabelsStmt                   *sql.Stmt
+	listLineStmt                     *sql.Stmt
+	listParkedStmt                   *sql.Stmt
+	listPausedLinesStmt              *sql.Stmt
+	listStaleStmt                    *sql.Stmt
+	listUnfilledStmt                 *sql.Stmt
+	listUnusedBodiesStmt             *sql.Stmt
+	listWaitingForStmt               *sql.Stmt
+	listWantedFilesStmt              *sql.Stmt
+	listWebhooksStmt                 *sql.Stmt
 	lockAccountStmt                  *sql.Stmt
+	nextDueFastStmt                  *sql.Stmt
+	nextDueSlowStmt                  *sql.Stmt
+	nextLeaseEndStmt                 *sql.Stmt
+	nextParkedStmt                   *sql.Stmt
+	nextWantedFileStmt               *sql.Stmt
+	oldestPendingStmt                *sql.Stmt
+	putBucketStmt                    *sql.Stmt
+	putFileStmt                      *sql.Stmt
 	putLabelStmt                     *sql.Stmt
 	putLabelAssignmentStmt           *sql.Stmt
 	putMessageStmt                   *sql.Stmt
 	putMetaStmt                      *sql.Stmt
 	putNameStmt                      *sql.Stmt
 	putWebSocketStmt                 *sql.Stmt
+	putWebhookStmt                   *sql.Stmt
 	raiseStatusStmt                  *sql.Stmt
 	rekeyMessageStmt                 *sql.Stmt
+	releaseLeasesStmt                *sql.Stmt
+	releaseWaitingStmt               *sql.Stmt
+	renewLeaseStmt                   *sql.Stmt
+	requeueDeadStmt                  *sql.Stmt
+	requeueDeliveryStmt              *sql.Stmt
+	scheduleLineStmt                 *sql.Stmt
+	setHealthStmt                    *sql.Stmt
+	settleDeliveryStmt               *sql.Stmt
+	sweepDeliveriesStmt              *sql.Stmt
 	sweepMessagesStmt                *sql.Stmt
 	takeSequenceStmt                 *sql.Stmt
+	unreferBodyStmt                  *sql.Stmt
 	updateAccountLimitStmt           *sql.Stmt
 	updateAccountTokenStmt           *sql.Stmt
 	updateInstanceTokenStmt          *sql.Stmt
@@ -464,12 +1091,19 @@ type Queries struct {
 	updatePhoneSeenStmt              *sql.Stmt
 	updateProxyStmt                  *sql.Stmt
 	updateSettingsStmt               *sql.Stmt
+	waitingInChatStmt                *sql.Stmt
+	wakeLineStmt                     *sql.Stmt
+	wantFileStmt                     *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
 		db:                               tx,
 		tx:                               tx,
+		anyWaitingStmt:                   q.anyWaitingStmt,
+		buryDeliveriesStmt:               q.buryDeliveriesStmt,
+		claimFastStmt:                    q.claimFastStmt,
+		claimSlowStmt:                    q.claimSlowStmt,
 		countAccountsNamedStmt:           q.countAccountsNamedStmt,
 		countInstancesStmt:               q.countInstancesStmt,
 		countInstancesNamedStmt:          q.countInstancesNamedStmt,
@@ -477,36 +1111,99 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		countOtherAccountsWithTokenStmt:  q.countOtherAccountsWithTokenStmt,
 		countOtherInstancesWithTokenStmt: q.countOtherInstancesWithTokenStmt,
 		createAccountStmt:                q.createAccountStmt,
+		createBodyStmt:                   q.createBodyStmt,
+		createChunkStmt:                  q.createChunkStmt,
+		createDeliveryStmt:               q.createDeliveryStmt,
 		createInstanceStmt:               q.createInstanceStmt,
 		deleteAccountStmt:                q.deleteAccountStmt,
+		deleteBodyStmt:                   q.deleteBodyStmt,
+		deleteChunksStmt:                 q.deleteChunksStmt,
+		deleteFileStmt:                   q.deleteFileStmt,
 		deleteInstanceStmt:               q.deleteInstanceStmt,
+		deleteOtherChunksStmt:            q.deleteOtherChunksStmt,
+		deleteSomeChunksStmt:             q.deleteSomeChunksStmt,
+		deleteSomeDeliveriesStmt:         q.deleteSomeDeliveriesStmt,
 		deleteSomeMessagesStmt:           q.deleteSomeMessagesStmt,
+		deleteUnusedBodiesStmt:           q.deleteUnusedBodiesStmt,
+		disableWebhookStmt:               q.disableWebhookStmt,
+		fillBodyStmt:                     q.fillBodyStmt,
+		firstInLineStmt:                  q.firstInLineStmt,
+		firstUnfilledStmt:                q.firstUnfilledStmt,
+		freeExpiredLeasesStmt:            q.freeExpiredLeasesStmt,
 		getAccountStmt:                   q.getAccountStmt,
 		getAccountByIDStmt:               q.getAccountByIDStmt,
 		getAccountByTokenHashStmt:        q.getAccountByTokenHashStmt,
+		getAttemptsStmt:                  q.getAttemptsStmt,
+		getBodyStmt:                      q.getBodyStmt,
+		getBucketStmt:                    q.getBucketStmt,
+		getChunkStmt:                     q.getChunkStmt,
+		getDeliveryStmt:                  q.getDeliveryStmt,
+		getFileStmt:                      q.getFileStmt,
 		getInstanceStmt:                  q.getInstanceStmt,
 		getInstanceByTokenHashStmt:       q.getInstanceByTokenHashStmt,
+		getLineStmt:                      q.getLineStmt,
+		getMessageStmt:                   q.getMessageStmt,
 		getMetaStmt:                      q.getMetaStmt,
 		getNameStmt:                      q.getNameStmt,
 		getQuoteStmt:                     q.getQuoteStmt,
 		getStatusStmt:                    q.getStatusStmt,
 		getWebSocketStmt:                 q.getWebSocketStmt,
+		getWebhookStmt:                   q.getWebhookStmt,
+		getWebhookLabelledStmt:           q.getWebhookLabelledStmt,
+		giveUpDeliveryStmt:               q.giveUpDeliveryStmt,
+		hastenDeliveryStmt:               q.hastenDeliveryStmt,
+		hastenLinesStmt:                  q.hastenLinesStmt,
+		hastenParkedStmt:                 q.hastenParkedStmt,
 		listAccountsStmt:                 q.listAccountsStmt,
 		listAllInstancesStmt:             q.listAllInstancesStmt,
+		listAllLinesStmt:                 q.listAllLinesStmt,
+		listBodiesStmt:                   q.listBodiesStmt,
+		listDeadDeliveriesStmt:           q.listDeadDeliveriesStmt,
+		listDeliveriesStmt:               q.listDeliveriesStmt,
+		listDepthsStmt:                   q.listDepthsStmt,
+		listFilesOnDiskStmt:              q.listFilesOnDiskStmt,
 		listInstancesStmt:                q.listInstancesStmt,
 		listLabelAssignmentsStmt:         q.listLabelAssignmentsStmt,
 		listLabelsStmt:                   q.listLabelsStmt,
+		listLineStmt:                     q.listLineStmt,
+		listParkedStmt:                   q.listParkedStmt,
+		listPausedLinesStmt:              q.listPausedLinesStmt,
+		listStaleStmt:                    q.listStaleStmt,
+		listUnfilledStmt:                 q.listUnfilledStmt,
+		listUnusedBodiesStmt:             q.listUnusedBodiesStmt,
+		listWaitingForStmt:               q.listWaitingForStmt,
+		listWantedFilesStmt:              q.listWantedFilesStmt,
+		listWebhooksStmt:                 q.listWebhooksStmt,
 		lockAccountStmt:                  q.lockAccountStmt,
+		nextDueFastStmt:                  q.nextDueFastStmt,
+		nextDueSlowStmt:                  q.nextDueSlowStmt,
+		nextLeaseEndStmt:                 q.nextLeaseEndStmt,
+		nextParkedStmt:                   q.nextParkedStmt,
+		nextWantedFileStmt:               q.nextWantedFileStmt,
+		oldestPendingStmt:                q.oldestPendingStmt,
+		putBucketStmt:                    q.putBucketStmt,
+		putFileStmt:                      q.putFileStmt,
 		putLabelStmt:                     q.putLabelStmt,
 		putLabelAssignmentStmt:           q.putLabelAssignmentStmt,
 		putMessageStmt:                   q.putMessageStmt,
 		putMetaStmt:                      q.putMetaStmt,
 		putNameStmt:                      q.putNameStmt,
 		putWebSocketStmt:                 q.putWebSocketStmt,
+		putWebhookStmt:                   q.putWebhookStmt,
 		raiseStatusStmt:                  q.raiseStatusStmt,
 		rekeyMessageStmt:                 q.rekeyMessageStmt,
+		releaseLeasesStmt:                q.releaseLeasesStmt,
+		releaseWaitingStmt:               q.releaseWaitingStmt,
+		renewLeaseStmt:                   q.renewLeaseStmt,
+		requeueDeadStmt:                  q.requeueDeadStmt,
+		requeueDeliveryStmt:              q.requeueDeliveryStmt,
+		scheduleLineStmt:                 q.scheduleLineStmt,
+		setHealthStmt:                    q.setHealthStmt,
+		settleDeliveryStmt:               q.settleDeliveryStmt,
+		sweepDeliveriesStmt:              q.sweepDeliveriesStmt,
 		sweepMessagesStmt:                q.sweepMessagesStmt,
 		takeSequenceStmt:                 q.takeSequenceStmt,
+		unreferBodyStmt:                  q.unreferBodyStmt,
 		updateAccountLimitStmt:           q.updateAccountLimitStmt,
 		updateAccountTokenStmt:           q.updateAccountTokenStmt,
 		updateInstanceTokenStmt:          q.updateInstanceTokenStmt,
@@ -514,5 +1211,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		updatePhoneSeenStmt:              q.updatePhoneSeenStmt,
 		updateProxyStmt:                  q.updateProxyStmt,
 		updateSettingsStmt:               q.updateSettingsStmt,
+		waitingInChatStmt:                q.waitingInChatStmt,
+		wakeLineStmt:                     q.wakeLineStmt,
+		wantFileStmt:                     q.wantFileStmt,
 	}
 }

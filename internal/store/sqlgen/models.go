@@ -66,6 +66,33 @@ type LabelAssignment struct {
 	Labeled    bool
 }
 
+type MediaBucket struct {
+	InstanceID string
+	Enabled    bool
+	Region     string
+	Bucket     string
+	AccessKey  string
+	SecretKey  []byte
+	Endpoint   string
+	PathPrefix string
+}
+
+type MediaFile struct {
+	InstanceID string
+	ChatKey    string
+	SenderKey  string
+	MessageID  string
+	Ref        []byte
+	State      string
+	Place      string
+	Object     string
+	Size       int64
+	Attempts   int64
+	NextAt     int64
+	Reason     string
+	StoredAt   int64
+}
+
 type Message struct {
 	InstanceID  string
 	MessageID   string
@@ -92,6 +119,72 @@ type Name struct {
 	InstanceID string
 	JID        string
 	Name       string
+}
+
+type Webhook struct {
+	ID           string
+	InstanceID   string
+	Label        string
+	Enabled      bool
+	Private      []byte
+	ByEvents     bool
+	Events       string
+	MediaBase64  bool
+	SecretUntil  int64
+	Ordering     string
+	Generation   int64
+	Paused       bool
+	Reason       string
+	FailingSince int64
+	DueAt        int64
+	Held         bool
+	LeaseOwner   string
+	LeaseUntil   int64
+}
+
+type WebhookBody struct {
+	InstanceID string
+	ID         string
+	Refs       int64
+	Filled     bool
+	Size       int64
+	Body       []byte
+	Fill       string
+	Source     []byte
+	CreatedAt  int64
+}
+
+type WebhookBodyChunk struct {
+	InstanceID string
+	BodyID     string
+	Fill       string
+	N          int64
+	Chunk      []byte
+}
+
+type WebhookDelivery struct {
+	InstanceID    string
+	ID            string
+	WebhookID     string
+	Generation    int64
+	BodyID        string
+	Event         string
+	EventID       string
+	Sequence      int64
+	ChatKey       string
+	Waiting       bool
+	Parked        bool
+	State         string
+	Reason        string
+	Failures      int64
+	EventFailures int64
+	FirstAttempt  int64
+	AttemptedAt   int64
+	NextAt        int64
+	Attempts      []byte
+	CreatedAt     int64
+	QueuedAt      int64
+	FinishedAt    int64
 }
 
 type WebsocketConfig struct {
