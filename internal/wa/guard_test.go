@@ -75,7 +75,7 @@ func TestASandboxDialsNothingButLoopback(t *testing.T) {
 	own, ana := r.net.Phone(ownNumber), r.net.Phone(anaNumber)
 	r.link(own, instance.Settings{KeepOnlineStatus: true, AutoReadMessages: true})
 	id := r.send(ana, ownNumber, wasim.Message{Media: &wasim.Media{Type: "image", Mimetype: "image/jpeg", Data: []byte("jpeg")}})
-	if _, err := r.engine.Download(r.ctx(), instanceID, *r.mediaOf(t, id), 1000); err != nil {
+	if _, err := r.download(r.received(id).ref, 1000); err != nil {
 		t.Errorf("Download: %v", err)
 	}
 	r.sendText(ana, "hi")
