@@ -34,6 +34,7 @@ type cli struct {
 	Network networkCmd `cmd:"" help:"Run the simulated WhatsApp network alone."`
 	Demo    demoCmd    `cmd:"" help:"Play a conversation through the whole system and print what a WebSocket client receives."`
 	Listen  listenCmd  `cmd:"" help:"Connect to an instance's WebSocket and print its events."`
+	Hook    hookCmd    `cmd:"" help:"Receive webhooks: print and verify them, and fail, stall or answer as told."`
 	Account accountCmd `cmd:"" help:"Administer accounts and their tokens."`
 	Config  configCmd  `cmd:"" help:"Check, print or document the options."`
 	Version versionCmd `cmd:"" help:"Print the version."`
