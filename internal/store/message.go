@@ -39,12 +39,17 @@ func (db *DB) MessageStatus(ctx context.Context, instanceID, chatKey, messageID 
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", false, nil
 	}
+	return statusNamed(rank), err == nil, err
+}
+
+// statusNamed undoes statusRank; empty without a receipt.
+func statusNamed(rank int64) string {
 	for name, r := range statusRank {
 		if r == rank {
-			status = name
+			return name
 		}
 	}
-	return status, err == nil, err
+	return ""
 }
 
 // CountMessages returns how many messages of the instance are stored.

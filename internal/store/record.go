@@ -58,6 +58,9 @@ func (db *DB) leave(
 			return err
 		}
 	}
+	if out.KeepMedia {
+		return db.wantFiles(ctx, q, instanceID, items, events)
+	}
 	return nil
 }
 

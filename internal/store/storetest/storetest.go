@@ -9,9 +9,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/chasqui/chasqui/internal/account"
+	"github.com/chasqui/chasqui/internal/chat"
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/instance"
+	"github.com/chasqui/chasqui/internal/media"
 	"github.com/chasqui/chasqui/internal/message"
 )
 
@@ -21,6 +23,8 @@ type Store interface {
 	instance.Store
 	dispatch.Store
 	message.Store
+	media.Store
+	chat.Store
 
 	Ping(ctx context.Context) error
 	Name(ctx context.Context, instanceID, jid string) (string, error)
@@ -34,7 +38,7 @@ type Store interface {
 // when the test is over.
 func Run(t *testing.T, open func(t testing.TB) Store) {
 	for _, part := range []map[string]func(*testing.T, Store){
-		accountTests, instanceTests, recordTests, messageTests,
+		accountTests, instanceTests, recordTests, messageTests, mediaTests, chatTests,
 	} {
 		for name, test := range part {
 			t.Run(name, func(t *testing.T) { test(t, open(t)) })

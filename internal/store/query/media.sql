@@ -1,0 +1,61 @@
+-- name: GetFile :one
+SELECT * FROM media_files
+WHERE instance_id = @instance_id AND chat_key = @chat_key
+    AND sender_key = @sender_key AND message_id = @message_id;
+
+-- name: PutFile :exec
+INSERT INTO media_files (
+    instance_id, chat_key, sender_key, message_id, ref, state, place, object, size,
+    attempts, next_at, reason, stored_at
+) VALUES (
+    @instance_id, @chat_key, @sender_key, @message_id, @ref, @state, @place, @object, @size,
+    @attempts, @next_at, @reason, @stored_at
+)
+ON CONFLICT (instance_id, chat_key, sender_key, message_id) DO UPDATE SET
+    ref = excluded.ref, state = excluded.state, place = excluded.place, object = excluded.object,
+    size = excluded.size, attempts = excluded.attempts, next_at = excluded.next_at,
+    reason = excluded.reason, stored_at = excluded.stored_at;
+
+-- name: WantFile :exec
+-- Leaves a file that is known alone.
+INSERT INTO media_files (
+    instance_id, chat_key, sender_key, message_id, ref, state, place, object, size,
+    attempts, next_at, reason, stored_at
+) VALUES (
+    @instance_id, @chat_key, @sender_key, @message_id, @ref, 'wanted', '', '', 0, 0, @next_at, '', 0
+)
+ON CONFLICT (instance_id, chat_key, sender_key, message_id) DO NOTHING;
+
+-- name: ListWantedFiles :many
+SELECT * FROM media_files
+WHERE state = 'wanted' AND next_at <= @now
+ORDER BY next_at LIMIT @max_rows;
+
+-- name: NextWantedFile :one
+SELECT next_at FROM media_files
+WHERE state = 'wanted' AND next_at > @now
+ORDER BY next_at LIMIT 1;
+
+-- name: ListFilesOnDisk :many
+SELECT * FROM media_files
+WHERE state = 'stored' AND place = 'disk' AND stored_at < @before
+ORDER BY stored_at LIMIT @max_rows;
+
+-- name: DeleteFile :exec
+DELETE FROM media_files
+WHERE instance_id = @instance_id AND chat_key = @chat_key
+    AND sender_key = @sender_key AND message_id = @message_id;
+
+-- name: GetBucket :one
+SELECT * FROM media_buckets WHERE instance_id = @instance_id;
+
+-- name: PutBucket :execrows
+INSERT INTO media_buckets (
+    instance_id, enabled, region, bucket, access_key, secret_key, endpoint, path_prefix
+)
+SELECT i.id, @enabled, @region, @bucket, @access_key, @secret_key, @endpoint, @path_prefix
+FROM instances AS i WHERE i.id = @instance_id
+ON CONFLICT (instance_id) DO UPDATE SET
+    enabled = excluded.enabled, region = excluded.region, bucket = excluded.bucket,
+    access_key = excluded.access_key, secret_key = excluded.secret_key,
+    endpoint = excluded.endpoint, path_prefix = excluded.path_prefix;
