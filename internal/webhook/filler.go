@@ -62,10 +62,12 @@ const (
 	// left their place. They cost little: mostly they wait between two tries of
 	// their fetch.
 	patientFills = 256
-	// unfilledPage is how many bodies are listed at once, unfilledHeld how many
-	// are in memory; the others wait in the store.
-	unfilledPage = 64
-	unfilledHeld = 512
+	// unfilledPage is how many bodies are read at once, unfilledPages how often
+	// that is done in a row, unfilledHeld how many of an instance wait in memory.
+	// The others wait in the store.
+	unfilledPage  = 64
+	unfilledPages = 64
+	unfilledHeld  = 64
 )
 
 // Filler completes the bodies that wait for a file: each within Options.Wait
@@ -152,6 +154,10 @@ func (f *Filler) run(ctx context.Context) {
 	f.list(ctx, b, "")
 	for {
 		f.begin(ctx, b)
+		if b.more {
+			f.list(ctx, b, "")
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -162,9 +168,6 @@ func (f *Filler) run(ctx context.Context) {
 			f.list(ctx, b, "")
 		case done := <-f.finished:
 			b.end(done)
-			if b.more && len(b.held) <= unfilledHeld/2 {
-				f.list(ctx, b, b.listed)
-			}
 		}
 	}
 }
@@ -190,9 +193,9 @@ func (f *Filler) begin(ctx context.Context, b *backlog) {
 // list puts what is unfilled after a body into the backlog. What fails is
 // listed again at the next look.
 func (f *Filler) list(ctx context.Context, b *backlog, after string) {
-	b.more, b.listed = false, after
-	for {
-		page, err := f.bodies.ListUnfilled(ctx, b.listed, unfilledPage)
+	b.more = false
+	for range unfilledPages {
+		page, err := f.bodies.ListUnfilled(ctx, after, unfilledPage)
 		if err != nil {
 			if ctx.Err() == nil {
 				f.log.Error("the bodies that wait for files could not be listed", "error", err)
@@ -200,13 +203,10 @@ func (f *Filler) list(ctx context.Context, b *backlog, after string) {
 			return
 		}
 		for _, u := range page {
-			if len(b.held) >= unfilledHeld {
-				b.more = true
-				return
-			}
 			b.add(u)
-			b.listed = u.BodyID
+			after = u.BodyID
 		}
+		b.listed = max(b.listed, after)
 		if len(page) < unfilledPage {
 			return
 		}
@@ -220,9 +220,10 @@ type backlog struct {
 	waiting map[string][]Unfilled // by instance, oldest first
 	turns   []string              // instances with waiting ones; the first is next
 	running map[*filling]bool
-	places  int    // taken ones of Options.Parallel
-	listed  string // the last body that was listed
-	more    bool   // there were more than may be held
+	places  int             // taken ones of Options.Parallel
+	listed  string          // the last body that was listed
+	left    map[string]bool // instances with bodies for which there was no room
+	more    bool            // now there is
 }
 
 // filling is a body that is being filled.
@@ -233,19 +234,27 @@ type filling struct {
 }
 
 func newBacklog() *backlog {
-	return &backlog{held: map[string]bool{}, waiting: map[string][]Unfilled{}, running: map[*filling]bool{}}
+	return &backlog{
+		held: map[string]bool{}, waiting: map[string][]Unfilled{},
+		running: map[*filling]bool{}, left: map[string]bool{},
+	}
 }
 
-// add takes a body in, unless it is held already.
+// add takes a body in, unless it is held already or there is no room for more
+// of its instance.
 func (b *backlog) add(u Unfilled) {
-	if b.held[u.BodyID] {
+	list := b.waiting[u.InstanceID]
+	switch {
+	case b.held[u.BodyID]:
 		return
-	}
-	b.held[u.BodyID] = true
-	if len(b.waiting[u.InstanceID]) == 0 {
+	case len(list) >= unfilledHeld:
+		b.left[u.InstanceID] = true
+		return
+	case len(list) == 0:
 		b.turns = append(b.turns, u.InstanceID)
 	}
-	b.waiting[u.InstanceID] = append(b.waiting[u.InstanceID], u)
+	b.held[u.BodyID] = true
+	b.waiting[u.InstanceID] = append(list, u)
 }
 
 // next takes the oldest body of the instance whose turn it is.
@@ -256,6 +265,10 @@ func (b *backlog) next() (u Unfilled, ok bool) {
 	instance := b.turns[0]
 	b.turns = b.turns[1:]
 	list := b.waiting[instance]
+	if b.left[instance] && len(list) <= unfilledHeld/2 {
+		delete(b.left, instance)
+		b.more = true
+	}
 	if len(list) > 1 {
 		b.waiting[instance] = list[1:]
 		b.turns = append(b.turns, instance)
