@@ -42,7 +42,7 @@ type envelope struct {
 		ID      string
 		State   string
 		Message struct {
-			Media struct{ Base64, Error string }
+			Media struct{ Base64, Error, S3URL string }
 		}
 	}
 	InstanceData struct{ BaseURL, Instance, Token string }
@@ -137,6 +137,14 @@ func (d *desk) stop() {
 	if err := d.Stop(d.t.Context()); err != nil {
 		d.t.Error(err)
 	}
+}
+
+// stopAfter stops when n events have come: a stop gives up files that are not
+// there yet.
+func (d *desk) stopAfter(n int) {
+	d.t.Helper()
+	eventually(d.t, fmt.Sprint(n, " events"), func() bool { return len(d.read.sequences()) >= n })
+	d.stop()
 }
 
 func (d *desk) want(sequences ...int64) {
