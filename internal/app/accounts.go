@@ -11,6 +11,7 @@ import (
 	"go.mau.fi/whatsmeow/store/sqlstore"
 
 	"github.com/chasqui/chasqui/internal/account"
+	"github.com/chasqui/chasqui/internal/blob"
 	"github.com/chasqui/chasqui/internal/config"
 	"github.com/chasqui/chasqui/internal/instance"
 	"github.com/chasqui/chasqui/internal/store"
@@ -33,8 +34,12 @@ func OpenAccounts(ctx context.Context, opts config.Options, create bool) (accoun
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.Stop(ctx))
 	}
-	release = func() error { return errors.Join(db.Close(), lock.Stop(ctx)) }
-	return account.NewService(db, stored{db}, nil), release, nil
+	disk, err := openDisk(opts)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close(), lock.Stop(ctx))
+	}
+	release = func() error { return errors.Join(disk.Close(), db.Close(), lock.Stop(ctx)) }
+	return account.NewService(db, stored{db, disk}, nil), release, nil
 }
 
 func checkFolder(data string, create bool) error {
@@ -48,8 +53,12 @@ func checkFolder(data string, create bool) error {
 	return err
 }
 
-// stored deletes instances in the database alone: WhatsApp is not told.
-type stored struct{ db *store.DB }
+// stored deletes instances with their files on the disk alone: WhatsApp is not
+// told.
+type stored struct {
+	db   *store.DB
+	disk *blob.Disk
+}
 
 // DeleteAll implements account.Instances.
 func (s stored) DeleteAll(ctx context.Context, accountID string) error {
@@ -71,7 +80,10 @@ func (s stored) delete(ctx context.Context, in instance.Instance) error {
 			return err
 		}
 	}
-	return s.db.DeleteInstance(ctx, in.ID)
+	if err := s.db.DeleteInstance(ctx, in.ID); err != nil {
+		return err
+	}
+	return s.disk.DeleteAll(ctx, in.ID)
 }
 
 // AnyLinked implements account.Instances.

@@ -44,7 +44,7 @@ func anyLinked(ctx context.Context, db *store.DB) (bool, error) {
 		return false, err
 	}
 	for _, a := range accounts {
-		if linked, err := (stored{db}).AnyLinked(ctx, a.ID); err != nil || linked {
+		if linked, err := (stored{db: db}).AnyLinked(ctx, a.ID); err != nil || linked {
 			return linked, err
 		}
 	}

@@ -10,11 +10,14 @@ import (
 	"github.com/chasqui/chasqui/internal/instance"
 )
 
-// observer tells the dispatcher and the hub about instances.
+// observer tells the dispatcher, the library and the hub about instances.
 type observer struct{ p *parts }
 
 // InstanceOpened implements instance.Observer.
 func (o observer) InstanceOpened(ctx context.Context, in instance.Instance) error {
+	if err := o.p.library.OpenInstance(ctx, in.ID, in.Name); err != nil {
+		return err
+	}
 	return o.p.dispatcher.Open(ctx, origin(in))
 }
 
@@ -26,10 +29,14 @@ func (o observer) InstanceTokenChanged(ctx context.Context, in instance.Instance
 	return err
 }
 
-// InstanceDeleted implements instance.Observer.
-func (o observer) InstanceDeleted(_ context.Context, in instance.Instance) {
+// InstanceDeleted implements instance.Observer. The rows are gone already, those
+// of webhooks and files with them.
+func (o observer) InstanceDeleted(ctx context.Context, in instance.Instance) {
 	o.p.hub.Forget(in.ID)
 	o.p.dispatcher.Close(in.ID)
+	if err := o.p.library.DeleteInstance(ctx, in.ID); err != nil {
+		o.p.log.ErrorContext(ctx, "files of a deleted instance stay on the disk", "instance_id", in.ID, "error", err)
+	}
 }
 
 func origin(in instance.Instance) dispatch.Origin {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"go.mau.fi/whatsmeow/store/sqlstore"
 
 	"github.com/chasqui/chasqui/internal/account"
+	"github.com/chasqui/chasqui/internal/blob"
 	"github.com/chasqui/chasqui/internal/config"
 	"github.com/chasqui/chasqui/internal/control"
 	"github.com/chasqui/chasqui/internal/dispatch"
@@ -29,6 +29,7 @@ import (
 	"github.com/chasqui/chasqui/internal/telemetry"
 	"github.com/chasqui/chasqui/internal/wa"
 	"github.com/chasqui/chasqui/internal/wa/walog"
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 // databaseName is the SQLite file inside the data folder; keyName the file of
@@ -46,11 +47,19 @@ type parts struct {
 	db         *store.DB
 	hub        *hub.Hub
 	network    *network // nil when live
+	outbound   *egress.Client
+	disk       *blob.Disk
+	library    *media.Library
+	keeper     *media.Keeper
 	versions   *wa.VersionKeeper
 	engine     *wa.Engine
 	dispatcher *dispatch.Dispatcher
 	instances  *instance.Service
 	accounts   *account.Service
+	poster     *egress.Poster
+	webhooks   *webhook.Service
+	worker     *webhook.Worker
+	filler     *webhook.Filler
 	messages   *message.Service
 	health     *health
 	web        *webServer
@@ -90,7 +99,9 @@ func (p *parts) build(ctx context.Context) (err error) {
 	if err := p.buildEngine(ctx); err != nil {
 		return err
 	}
-	p.buildServices()
+	if err := p.buildServices(); err != nil {
+		return err
+	}
 	return p.buildWeb()
 }
 
@@ -103,6 +114,9 @@ func (p *parts) release(ctx context.Context) {
 	}
 	if p.network != nil {
 		stop("network", p.network.Stop(ctx))
+	}
+	if p.disk != nil {
+		stop("files", p.disk.Close())
 	}
 	if p.db != nil {
 		stop("store", p.db.Close())
@@ -166,24 +180,30 @@ func (b publisher) Publish(ctx context.Context, instanceID string, items ...disp
 	return b.p.dispatcher.Publish(ctx, instanceID, items...)
 }
 
-func (p *parts) buildServices() {
+func (p *parts) buildServices() error {
 	opts := p.cfg.Options
 	p.hub = hub.New(hub.Options{
 		Ping: time.Duration(opts.WebsocketPing), Timeout: time.Duration(opts.WebsocketTimeout), Stall: time.Duration(opts.WebsocketStall),
 		MaxClients: opts.WebsocketMaxClients, LagMemory: int64(opts.WebsocketLagMemory), Compression: opts.WebsocketCompression, Logger: p.log,
 	})
 	p.web = &webServer{opts: opts, log: p.log}
-	files := downloads{media.NewFetcher(p.engine, int64(opts.MediaBase64Max), int64(opts.MediaMemory))}
-	p.dispatcher = dispatch.New(p.db, streams{p.hub}, files, dispatch.Options{
+	p.outbound = p.egress()
+	if err := p.buildMedia(); err != nil {
+		return err
+	}
+	p.dispatcher = dispatch.New(p.db, streams{p.hub}, p.library, dispatch.Options{
 		Logger: p.log, BaseURL: p.web.baseURL, IncludeToken: opts.EventsIncludeToken,
 		MediaWait: time.Duration(opts.MediaWait), MediaMax: int64(opts.MediaBase64Max), Memory: media.NewBudget(int64(opts.MediaMemory)),
+		Links: p.library, Followers: p.followers(),
 	})
+	p.buildWebhooks()
 	p.instances = instance.NewService(p.db, p.engine, p.dispatcher, observer{p}, p.instanceOptions())
 	p.accounts = account.NewService(p.db, p.instances, func(accountID string) { p.hub.RevokeAccount(accountID) })
-	p.messages = message.NewService(p.db, p.engine, egress.NewPreviewer(p.egress()), message.Options{
+	p.messages = message.NewService(p.db, p.engine, egress.NewPreviewer(p.outbound), message.Options{
 		Logger: p.log, Rate: p.sendRate(), Burst: opts.SendBurst,
 	})
 	p.health = &health{db: p.db}
+	return nil
 }
 
 func (p *parts) instanceOptions() instance.Options {
@@ -208,18 +228,6 @@ func (p *parts) sendRate() int {
 	return 60
 }
 
-// downloads fetches files anew for each event, into memory.
-type downloads struct{ *media.Fetcher }
-
-// Fetch implements media.Files.
-func (d downloads) Fetch(ctx context.Context, instanceID string, _ media.Key, ref media.Ref) (*media.File, error) {
-	file, err := d.Fetcher.Fetch(ctx, instanceID, ref)
-	if err != nil {
-		return nil, err
-	}
-	return media.NewFile(bytes.NewReader(file.Bytes), int64(len(file.Bytes)), file.Release), nil
-}
-
 // streams gives the dispatcher the hub's streams.
 type streams struct{ hub *hub.Hub }
 
@@ -237,7 +245,7 @@ func (p *parts) buildWeb() error {
 		schemas[event.Type(name)] = schema
 	}
 	deps := httpapi.Deps{
-		Accounts: p.accounts, Instances: p.instances, Channels: p.dispatcher, Messages: p.messages,
+		Accounts: p.accounts, Instances: p.instances, Channels: p.dispatcher, Webhooks: p.webhooks, Messages: p.messages,
 		Sockets: sockets{p.hub}, Health: p.health, Metrics: telemetry.NewMetrics(p.counters()), Schemas: schemas,
 	}
 	if p.network != nil {
@@ -268,14 +276,22 @@ func (p *parts) stack() *lifecycle.Stack {
 	s.Push("retention", store.NewSweeper(p.db, store.SweeperOptions{
 		Retention: time.Duration(p.cfg.Options.StoreRetention), Logger: p.log,
 	}))
+	s.Push("egress", lifecycle.Funcs{OnStop: p.stopEgress})
 	if p.network != nil {
 		s.Push("network", p.network)
 	}
 	if p.versions != nil {
 		s.Push("version", p.versions)
 	}
+	s.Push("files", lifecycle.Funcs{OnStop: p.stopFiles})
 	s.Push("dispatcher", lifecycle.Funcs{OnStop: p.dispatcher.Stop})
 	s.Push("instances", lifecycle.Funcs{OnStart: p.instances.Start, OnStop: p.instances.Stop})
+	s.Push("webhooks", p.worker)
+	s.Push("webhook bodies", p.filler)
+	s.Push("buckets", p.keeper)
+	s.Push("old files", media.NewSweeper(p.library, media.SweeperOptions{
+		Retention: time.Duration(p.cfg.Options.MediaRetention), Logger: p.log,
+	}))
 	s.Push("messages", lifecycle.Funcs{OnStop: p.messages.Stop})
 	s.Push("first account", &firstAccount{
 		accounts: p.accounts, configured: p.cfg.Options.AccountToken, data: p.cfg.Options.Data, stderr: p.cfg.Stderr, log: p.log,

@@ -32,7 +32,7 @@ func TestUnknownPath(t *testing.T) {
 		"/", "/api", "/api/", "/api/nothing", "/api/instance/", "/api/instance/getS3/sales", "/api/instance/metrics/sales",
 		"/api//instance/list", "//api/instance/list", "/api/./instance/list", "/api/x/../instance/list",
 		"/api/instance/list/", "/API/instance/list", "/docs", "/openapi.json", "/openapi.yaml", "/schemas/Envelope",
-		"/api/events/webhook/sales", "/index.html",
+		"/api/events/webhooks/sales", "/index.html",
 	} {
 		rec := do(t, h, request("GET", target, "", "token: "+acmeToken))
 		if rec.Code != 404 || strings.TrimSpace(rec.Body.String()) != refusal("Not found") {

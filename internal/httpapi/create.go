@@ -28,7 +28,12 @@ type CreateBody struct {
 	ProxyUsername *string `json:"proxyUsername,omitempty"`
 	ProxyPassword *string `json:"proxyPassword,omitempty"`
 
-	WebhookEnabled loose[bool] `json:"webhookEnabled,omitempty" doc:"Not available yet"`
+	WebhookEnabled       loose[bool]         `json:"webhookEnabled,omitempty" doc:"Sets the webhook labelled default"`
+	WebhookURL           loose[*string]      `json:"webhookURL,omitempty" doc:"Absolute, http or https"`
+	WebhookAuthorization loose[*string]      `json:"webhookAuthorization,omitempty" doc:"Sent verbatim as the Authorization header"`
+	WebhookByEvents      loose[bool]         `json:"webhookByEvents,omitempty" doc:"Append the event's name to the path of the URL"`
+	WebhookEvents        loose[[]event.Type] `json:"webhookEvents,omitempty" doc:"Names of event types; empty means all six"`
+	WebhookMediaBase64   loose[bool]         `json:"webhookMediaBase64,omitempty"`
 
 	WebSocketEnabled     loose[bool]         `json:"websocketEnabled,omitempty"`
 	WebSocketEvents      loose[[]event.Type] `json:"websocketEvents,omitempty" doc:"Names of event types; empty means all six"`
@@ -99,9 +104,7 @@ func (a *api) addBlocks(ctx context.Context, b *CreateBody, in instance.Instance
 		view.Settings = &settings
 	}
 	if asked(b.WebhookEnabled) {
-		webhook := disabledWebhook()
-		view.Webhook = &webhook
-		answer.warn("webhookEnabled", cmp.Or(b.WebhookEnabled.problem, notAvailable))
+		view.Webhook = a.addWebhook(ctx, b, in, answer)
 	}
 	if asked(b.WebSocketEnabled) {
 		view.WebSocket = a.addWebSocket(ctx, b, in, answer)

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -36,6 +38,11 @@ const (
 // A problem is a reason for the details, without the value.
 type fieldDecoder interface {
 	decodeField(raw json.RawMessage) (problem string)
+}
+
+// nullDecoder is a field for which null is not the same as absent.
+type nullDecoder interface {
+	decodeNull()
 }
 
 // decodeBody reads a JSON object into dst, a pointer to a struct. The type of
@@ -119,9 +126,12 @@ func decodeFields(fields map[string]json.RawMessage, dst reflect.Value) []fault.
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		raw, given := fields[name]
 		problem := ""
+		null, takesNull := dst.Field(i).Addr().Interface().(nullDecoder)
 		switch {
 		case given && !isNull(raw):
 			problem = decodeValue(raw, dst.Field(i))
+		case given && takesNull:
+			null.decodeNull()
 		case field.Tag.Get("required") == "true":
 			problem = "is required"
 		}
@@ -139,7 +149,7 @@ func decodeValue(raw json.RawMessage, dst reflect.Value) string {
 	if d, ok := dst.Addr().Interface().(fieldDecoder); ok {
 		return d.decodeField(raw)
 	}
-	if dst.Kind() == reflect.Slice && bytes.Contains(raw, []byte("null")) && holdsNull(raw) {
+	if bytes.Contains(raw, []byte("null")) && holdsNull(raw, dst.Kind()) {
 		return expectation(dst.Type())
 	}
 	if err := json.Unmarshal(raw, dst.Addr().Interface()); err != nil {
@@ -148,23 +158,24 @@ func decodeValue(raw json.RawMessage, dst reflect.Value) string {
 	return ""
 }
 
-// holdsNull reports whether raw is an array with a null in it, which
+// holdsNull reports whether raw is a slice or a map with a null in it, which
 // encoding/json would take for an empty string.
-func holdsNull(raw json.RawMessage) bool {
+func holdsNull(raw json.RawMessage, kind reflect.Kind) bool {
 	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return false
+	var err error
+	switch kind {
+	case reflect.Slice:
+		err = json.Unmarshal(raw, &items)
+	case reflect.Map:
+		var named map[string]json.RawMessage
+		err = json.Unmarshal(raw, &named)
+		items = slices.Collect(maps.Values(named))
 	}
-	for _, item := range items {
-		if isNull(item) {
-			return true
-		}
-	}
-	return false
+	return err == nil && slices.ContainsFunc(items, isNull)
 }
 
 // expectation is what a field of type t must be, in words: a scalar, or a slice
-// of strings.
+// or map of strings.
 func expectation(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -175,6 +186,8 @@ func expectation(t reflect.Type) string {
 		return "must be a string"
 	case reflect.Int:
 		return "must be an integer"
+	case reflect.Map:
+		return "must be an object of strings"
 	}
 	return "must be an array of strings"
 }
@@ -218,4 +231,25 @@ func (l *loose[T]) decodeField(raw json.RawMessage) string {
 // Schema implements huma.SchemaProvider.
 func (loose[T]) Schema(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[T](), true, "")
+}
+
+// kept is a field that is left as stored when it is absent, and removed by
+// null.
+type kept[T any] struct {
+	value *T
+	given bool
+}
+
+func (k *kept[T]) decodeField(raw json.RawMessage) string {
+	k.given = true
+	return decodeValue(raw, reflect.ValueOf(&k.value).Elem())
+}
+
+func (k *kept[T]) decodeNull() { k.given = true }
+
+// Schema implements huma.SchemaProvider.
+func (kept[T]) Schema(r huma.Registry) *huma.Schema {
+	s := *r.Schema(reflect.TypeFor[T](), true, "")
+	s.Nullable = true
+	return &s
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/instance"
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 // The views are the JSON that users see of an instance. A nil block is absent.
@@ -120,13 +121,17 @@ func (a *api) viewOf(ctx context.Context, in instance.Instance) (InstanceView, e
 	if err != nil {
 		return InstanceView{}, err
 	}
+	hook, err := a.defaultWebhook(ctx, in.ID)
+	if err != nil {
+		return InstanceView{}, err
+	}
 	status := a.Instances.Status(in)
 	return InstanceView{
 		ID: in.ID, Name: in.Name, Token: in.Token,
 		Status: status.State, NumberJID: optional(status.NumberJID),
 		Connection: viewConnection(status),
 		Profile:    viewProfile(in.Login),
-		Webhook:    disabledWebhook(),
+		Webhook:    hook,
 		WebSocket:  viewWebSocket(ws),
 		Proxy:      viewProxy(in.Proxy),
 		Settings:   SettingsView(in.Settings),
@@ -181,5 +186,5 @@ func viewProxy(p instance.Proxy) ProxyView {
 }
 
 func disabledWebhook() WebhookView {
-	return WebhookView{Label: "default", Events: []event.Type{}}
+	return WebhookView{Label: webhook.DefaultLabel, Events: []event.Type{}}
 }

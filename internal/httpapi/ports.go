@@ -13,6 +13,7 @@ import (
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/instance"
 	"github.com/chasqui/chasqui/internal/message"
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 // Accounts is what the API needs of package account.
@@ -52,11 +53,26 @@ type Messages interface {
 	SendText(ctx context.Context, instanceID string, t message.Text) (message.Answer, error)
 }
 
+// Webhooks keeps the webhooks of instances and their delivery log; package
+// webhook has it.
+type Webhooks interface {
+	List(ctx context.Context, instanceID string) ([]webhook.Webhook, error)
+	// Get returns the webhook of a label, the default one for an empty label.
+	Get(ctx context.Context, instanceID, label string) (webhook.Webhook, error)
+	Set(ctx context.Context, instanceID string, w webhook.Set) (webhook.Webhook, error)
+	// Deliveries returns a page of the log and the Query.Before of the next
+	// one, empty if there is none.
+	Deliveries(ctx context.Context, instanceID string, q webhook.Query) (list []webhook.Delivery, next string, err error)
+	// Redeliver queues a delivery again, or all dead ones of a label.
+	Redeliver(ctx context.Context, instanceID, id, label string) (queued int, err error)
+}
+
 var (
 	_ Accounts  = (*account.Service)(nil)
 	_ Instances = (*instance.Service)(nil)
 	_ Channels  = (*dispatch.Dispatcher)(nil)
 	_ Messages  = (*message.Service)(nil)
+	_ Webhooks  = (*webhook.Service)(nil)
 )
 
 // The two kinds of token.
@@ -118,6 +134,7 @@ type Deps struct {
 	Accounts  Accounts
 	Instances Instances
 	Channels  Channels
+	Webhooks  Webhooks
 	Messages  Messages
 	Sockets   Sockets
 	Health    Health

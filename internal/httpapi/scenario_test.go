@@ -16,12 +16,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/httpapi"
 	"github.com/chasqui/chasqui/internal/instance"
-
-	"github.com/chasqui/chasqui/internal/dispatch"
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden bodies in testdata")
@@ -88,6 +88,26 @@ var givens = map[string]func(*world){
 			{ID: "c2", RemoteAddress: "203.0.113.8", UserAgent: "curl", TokenType: "account", ConnectedAt: birth.Add(time.Second), Pending: 4},
 		}
 	},
+	"a webhook of sales": func(w *world) {
+		authorization := "Bearer abc"
+		w.hookOf("default", func(h *webhook.Webhook) {
+			h.Authorization, h.Secret = &authorization, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+			h.Headers, h.Events = map[string]string{"X-Shop": "1"}, []event.Type{event.TypeMessage}
+			h.MediaBase64, h.Ordering = true, webhook.Relaxed
+		})
+	},
+	"a webhook of sales paused": func(w *world) {
+		w.hookOf("default", func(h *webhook.Webhook) { h.Paused, h.Reason = true, "failing since 2026-08-27T12:00:00Z" })
+	},
+	"a webhook of sales disabled": func(w *world) {
+		w.hookOf("default", func(h *webhook.Webhook) { h.Enabled, h.Reason = false, "the receiver answered 410" })
+	},
+	"three webhooks of sales": func(w *world) {
+		for _, label := range []string{"c", "a", "b"} {
+			w.hookOf(label, nil)
+		}
+	},
+	"deliveries of sales": (*world).fillLog,
 	"no saved session": func(w *world) {
 		w.failing["Instances.Reconnect"] = fault.New(fault.Invalid, "Instance has no saved session — call /connect first")
 	},

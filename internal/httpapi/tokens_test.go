@@ -44,6 +44,10 @@ func routes() []route {
 		{"POST", "/api/events/websocket/", "AI", `{"enabled":true}`, 200},
 		{"POST", "/api/events/setWebsocket/", "AI", `{"enabled":true}`, 200},
 		{"GET", "/api/events/getWebsocket/", "AI", "", 200},
+		{"POST", "/api/events/webhook/", "AI", `{"enabled":false}`, 200},
+		{"GET", "/api/events/getWebhook/", "AI", "", 200},
+		{"GET", "/api/events/deliveries/", "AI", "", 200},
+		{"POST", "/api/events/redeliver/", "AI", `{"label":"default"}`, 200},
 		{"POST", "/api/events/ticket/", "AI", "", 200},
 		{"GET", "/api/events/clients/", "AI", "", 200},
 		{"DELETE", "/api/events/clients/", "AI", "", 200},
@@ -68,6 +72,7 @@ func (r route) call(t *testing.T, name, token string) (status int, body string) 
 	w := newWorld()
 	givens["websocket of sales"](w)
 	givens["a QR code"](w)
+	givens["a webhook of sales"](w)
 	target, headers := r.path, []string(nil)
 	if r.scoped() {
 		target += name

@@ -20,6 +20,7 @@ import (
 	"github.com/chasqui/chasqui/internal/httpapi"
 	"github.com/chasqui/chasqui/internal/instance"
 	"github.com/chasqui/chasqui/internal/message"
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 // The tokens of the world.
@@ -38,20 +39,22 @@ var birth = time.Date(2026, 9, 1, 12, 0, 0, 123456789, time.UTC)
 // world is a small real implementation of everything that the API speaks to:
 // two accounts, acme with the instances sales and support, rival with sales.
 type world struct {
-	mu        sync.Mutex // guards what follows
-	accounts  map[string]account.Account
-	instances []instance.Instance
-	configs   map[string]dispatch.WebSocket
-	clients   map[string][]httpapi.Client
-	failing   map[string]error // by method
-	starting  bool
-	draining  bool
-	full      bool
-	status    map[string]instance.Status
-	result    instance.ConnectResult
-	warning   string
-	asked     []any // requests that reached the services, in order
-	owners    []httpapi.Owner
+	mu         sync.Mutex // guards what follows
+	accounts   map[string]account.Account
+	instances  []instance.Instance
+	configs    map[string]dispatch.WebSocket
+	clients    map[string][]httpapi.Client
+	webhooks   map[string][]webhook.Webhook  // by instance, sorted by label
+	deliveries map[string][]webhook.Delivery // by instance, newest first
+	failing    map[string]error              // by method
+	starting   bool
+	draining   bool
+	full       bool
+	status     map[string]instance.Status
+	result     instance.ConnectResult
+	warning    string
+	asked      []any // requests that reached the services, in order
+	owners     []httpapi.Owner
 }
 
 func newWorld() *world {
@@ -72,10 +75,12 @@ func newWorld() *world {
 			in("id-support", "acc-acme", "support", supportToken),
 			in("id-rival", "acc-rival", "sales", "rival-instance-token"),
 		},
-		configs: map[string]dispatch.WebSocket{},
-		clients: map[string][]httpapi.Client{},
-		failing: map[string]error{},
-		status:  map[string]instance.Status{},
+		configs:    map[string]dispatch.WebSocket{},
+		clients:    map[string][]httpapi.Client{},
+		webhooks:   map[string][]webhook.Webhook{},
+		deliveries: map[string][]webhook.Delivery{},
+		failing:    map[string]error{},
+		status:     map[string]instance.Status{},
 	}
 }
 
@@ -368,7 +373,7 @@ func (w health) Draining() bool { return w.draining }
 func (w *world) deps() httpapi.Deps {
 	return httpapi.Deps{
 		Accounts: accounts{w}, Instances: instances{w}, Channels: channels{w},
-		Messages: messages{w}, Sockets: sockets{w}, Health: health{w},
+		Webhooks: hooks{w}.service(), Messages: messages{w}, Sockets: sockets{w}, Health: health{w},
 		Metrics: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "chasqui_up 1\n") }),
 	}
 }
