@@ -130,6 +130,22 @@ func (p *Process) Terminate() (code int, stderr string) {
 	return p.cmd.ProcessState.ExitCode(), p.stderr.String()
 }
 
+// Wait waits for the process to end by itself and returns the exit code and
+// standard error. One that goes on is killed, and the test fails.
+func (p *Process) Wait() (code int, stderr string) {
+	p.t.Helper()
+	p.once.Do(func() {
+		select {
+		case <-p.exited:
+		case <-time.After(patience):
+			p.t.Error("the process did not end")
+			_ = p.cmd.Process.Kill() // it may have ended just now
+			<-p.exited
+		}
+	})
+	return p.cmd.ProcessState.ExitCode(), p.stderr.String()
+}
+
 // Rest is what the process wrote to standard output after the line that says
 // where it listens. It must have ended.
 func (p *Process) Rest() string { return p.rest.String() }

@@ -26,6 +26,15 @@
 //	expect EVENT TEXT...       wait for a frame of that type with all the texts
 //	closed CODE                wait until the WebSocket was closed with that code
 //	hidden TEXT...             stop; fail if $TOKEN or a text is in the log
+//	hook [KEY=VALUE...] [ARGS...]  start a webhook receiver; sets $HOOK
+//	hookat VAR                 put a free address into $VAR, and its URL into $HOOK
+//	hookup                     wait until a receiver listens at $HOOK
+//	deliver ID JSON            POST to $HOOK as the gateway does, signed with $SECRET
+//	                           if that is set; the answer is stdout, status line
+//	                           and headers are stderr
+//	hookstop                   SIGTERM to it; must end with exit code 0; what it
+//	                           wrote is stdout and stderr
+//	hookends                   the same for one that ends by itself
 package script_test
 
 import (
@@ -52,6 +61,7 @@ type world struct {
 	socket  *websocket.Conn
 	frames  [][]byte
 	pending chan string // the answer to later
+	hooked  *proctest.Process
 }
 
 func TestScripts(t *testing.T) {
@@ -92,6 +102,12 @@ func TestScripts(t *testing.T) {
 			"expect":        verb((*world).expect),
 			"closed":        verb((*world).closed),
 			"hidden":        verb((*world).hidden),
+			"hook":          verb((*world).hook),
+			"hookat":        verb((*world).hookAt),
+			"hookup":        verb((*world).hookUp),
+			"deliver":       verb((*world).deliver),
+			"hookstop":      verb((*world).hookStop),
+			"hookends":      verb((*world).hookEnds),
 		},
 	})
 }
