@@ -15,8 +15,8 @@ import (
 	"github.com/chasqui/chasqui/internal/store/sqlgen"
 )
 
-// deleteStep is how many messages one transaction deletes, so that the writer
-// is never kept for long.
+// deleteStep is how many rows one transaction deletes, so that the writer is
+// never kept for long.
 const deleteStep = 500
 
 func instanceExists() error { return fault.New(fault.Conflict, "Instance already exists") }
@@ -183,17 +183,18 @@ func (db *DB) updateInstance(ctx context.Context, update func(context.Context, *
 	})
 }
 
-// DeleteInstance implements instance.Store. The messages go first, in steps; if
-// that is interrupted the instance is still there and can be deleted again.
+// DeleteInstance implements instance.Store. What may be much goes first, in
+// steps; if that is interrupted the instance is still there and can be deleted
+// again.
 func (db *DB) DeleteInstance(ctx context.Context, id string) error {
-	for n := int64(deleteStep); n > 0; {
-		err := db.transact(ctx, func(ctx context.Context, q *sqlgen.Queries) (err error) {
-			n, err = q.DeleteSomeMessages(ctx, sqlgen.DeleteSomeMessagesParams{InstanceID: id, Step: deleteStep})
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	err := db.inSteps(ctx, func(ctx context.Context, q *sqlgen.Queries) (int64, error) {
+		return q.DeleteSomeMessages(ctx, sqlgen.DeleteSomeMessagesParams{InstanceID: id, Step: deleteStep})
+	})
+	if err != nil {
+		return err
+	}
+	if err := db.deleteQueue(ctx, id); err != nil {
+		return err
 	}
 	return db.updateInstance(ctx, func(ctx context.Context, q *sqlgen.Queries) (int64, error) {
 		return q.DeleteInstance(ctx, id)

@@ -50,6 +50,7 @@ type DB struct {
 	log    *slog.Logger
 	clean  bool // as found at Open
 	opened time.Time
+	stats  queueStats
 }
 
 // Open opens the store, makes or migrates its schema and checks the encryption

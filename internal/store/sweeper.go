@@ -5,18 +5,29 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 // SweeperOptions tune a Sweeper. The zero value keeps messages for ever.
 type SweeperOptions struct {
-	Retention time.Duration // store.retention; 0: for ever
-	Every     time.Duration // between two sweeps; default 1 h
-	Step      int           // messages deleted in one transaction; default 200
-	Pause     time.Duration // between two steps, for other writers; default 50 ms
-	Logger    *slog.Logger
+	Retention time.Duration // store.retention, of messages; 0: for ever
+	// WebhookRetention is how long dead deliveries are kept, and how long those
+	// of a paused webhook stay queued: webhook.retention, default 14 days.
+	WebhookRetention time.Duration
+	Every            time.Duration // between two sweeps; default 1 h
+	Step             int           // rows that one transaction changes; default 200
+	Pause            time.Duration // between two steps, for other writers; default 50 ms
+	Logger           *slog.Logger
 }
 
+// deliveredKept is how long the log shows deliveries that arrived.
+const deliveredKept = 24 * time.Hour
+
 func (o SweeperOptions) withDefaults() SweeperOptions {
+	if o.WebhookRetention <= 0 {
+		o.WebhookRetention = 14 * 24 * time.Hour
+	}
 	if o.Every <= 0 {
 		o.Every = time.Hour
 	}
@@ -32,8 +43,9 @@ func (o SweeperOptions) withDefaults() SweeperOptions {
 	return o
 }
 
-// Sweeper deletes messages that were stored longer ago than the retention: at
-// start, and then from time to time. It is a lifecycle.Service and may be
+// Sweeper ends what has been stored for long enough: messages, deliveries and
+// their bodies, and what paused webhooks have had queued for too long. It works
+// at start, and then from time to time. It is a lifecycle.Service and may be
 // started again after a stop.
 type Sweeper struct {
 	db   *DB
@@ -50,12 +62,9 @@ func NewSweeper(db *DB, opts SweeperOptions) *Sweeper {
 	return &Sweeper{db: db, opts: opts.withDefaults()}
 }
 
-// Start begins to sweep in the background; it does nothing if that runs already
-// or messages are kept for ever.
+// Start begins to sweep in the background; it does nothing if that runs
+// already.
 func (s *Sweeper) Start(ctx context.Context) error {
-	if s.opts.Retention <= 0 {
-		return nil
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running {
@@ -99,26 +108,48 @@ func (s *Sweeper) run(ctx context.Context) {
 	}
 }
 
-// sweep deletes all that is too old now, in steps.
+// sweep ends all that is too old now. Deliveries are given up before dead ones
+// are deleted, and those before their bodies.
 func (s *Sweeper) sweep(ctx context.Context) {
-	before := time.Now().Add(-s.opts.Retention)
+	now := time.Now()
+	if s.opts.Retention > 0 {
+		before := now.Add(-s.opts.Retention)
+		s.steps(ctx, "old messages deleted", func(step int) (int64, error) {
+			return s.db.SweepMessages(ctx, before, step)
+		})
+	}
+	before := now.Add(-s.opts.WebhookRetention)
+	s.steps(ctx, "deliveries of paused webhooks given up", func(step int) (int64, error) {
+		return s.db.GiveUpPaused(ctx, before, step)
+	})
+	s.steps(ctx, "dead deliveries deleted", func(step int) (int64, error) {
+		return s.db.SweepDeliveries(ctx, webhook.Dead, before, step)
+	})
+	s.steps(ctx, "arrived deliveries deleted", func(step int) (int64, error) {
+		return s.db.SweepDeliveries(ctx, webhook.Delivered, now.Add(-deliveredKept), step)
+	})
+	s.steps(ctx, "long webhook bodies deleted", func(int) (int64, error) { return s.db.SweepBody(ctx) })
+}
+
+// steps repeats step, with pauses, until it finds nothing.
+func (s *Sweeper) steps(ctx context.Context, what string, step func(limit int) (int64, error)) {
 	var total int64
 	for ctx.Err() == nil {
-		n, err := s.db.SweepMessages(ctx, before, s.opts.Step)
+		n, err := step(s.opts.Step)
 		if err != nil {
 			if ctx.Err() == nil {
-				s.opts.Logger.ErrorContext(ctx, "sweeping old messages failed", "error", err)
+				s.opts.Logger.ErrorContext(ctx, "sweeping failed", "what", what, "error", err)
 			}
 			return
 		}
-		total += n
-		if n < int64(s.opts.Step) {
+		if n == 0 {
 			break
 		}
+		total += n
 		wait(ctx, s.opts.Pause)
 	}
 	if total > 0 {
-		s.opts.Logger.InfoContext(ctx, "old messages deleted", "messages", total, "stored_before", before)
+		s.opts.Logger.InfoContext(ctx, what, "count", total)
 	}
 }
 

@@ -48,7 +48,13 @@ DELETE FROM webhook_bodies WHERE refs <= 0 AND fill = '';
 SELECT instance_id, id FROM webhook_bodies WHERE refs <= 0 LIMIT @step;
 
 -- name: ListBodies :many
-SELECT id, fill FROM webhook_bodies WHERE instance_id = @instance_id LIMIT @step;
+SELECT id FROM webhook_bodies WHERE instance_id = @instance_id;
+
+-- name: DeleteSomeBodies :execrows
+-- But for those in chunks, which take longer.
+DELETE FROM webhook_bodies WHERE webhook_bodies.instance_id = @instance_id AND webhook_bodies.id IN (
+    SELECT b.id FROM webhook_bodies AS b WHERE b.instance_id = @instance_id AND b.fill = '' LIMIT @step
+);
 
 -- name: DeleteBody :exec
 DELETE FROM webhook_bodies WHERE instance_id = @instance_id AND id = @id;

@@ -111,6 +111,26 @@ func (q *Queries) DeleteOtherChunks(ctx context.Context, arg DeleteOtherChunksPa
 	return err
 }
 
+const deleteSomeBodies = `-- name: DeleteSomeBodies :execrows
+DELETE FROM webhook_bodies WHERE webhook_bodies.instance_id = $1 AND webhook_bodies.id IN (
+    SELECT b.id FROM webhook_bodies AS b WHERE b.instance_id = $1 AND b.fill = '' LIMIT $2
+)
+`
+
+type DeleteSomeBodiesParams struct {
+	InstanceID string
+	Step       int32
+}
+
+// But for those in chunks, which take longer.
+func (q *Queries) DeleteSomeBodies(ctx context.Context, arg DeleteSomeBodiesParams) (int64, error) {
+	result, err := q.exec(ctx, q.deleteSomeBodiesStmt, deleteSomeBodies, arg.InstanceID, arg.Step)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const deleteSomeChunks = `-- name: DeleteSomeChunks :execrows
 DELETE FROM webhook_body_chunks
 WHERE webhook_body_chunks.instance_id = $1 AND webhook_body_chunks.body_id = $2
@@ -224,32 +244,22 @@ func (q *Queries) GetChunk(ctx context.Context, arg GetChunkParams) ([]byte, err
 }
 
 const listBodies = `-- name: ListBodies :many
-SELECT id, fill FROM webhook_bodies WHERE instance_id = $1 LIMIT $2
+SELECT id FROM webhook_bodies WHERE instance_id = $1
 `
 
-type ListBodiesParams struct {
-	InstanceID string
-	Step       int32
-}
-
-type ListBodiesRow struct {
-	ID   string
-	Fill string
-}
-
-func (q *Queries) ListBodies(ctx context.Context, arg ListBodiesParams) ([]ListBodiesRow, error) {
-	rows, err := q.query(ctx, q.listBodiesStmt, listBodies, arg.InstanceID, arg.Step)
+func (q *Queries) ListBodies(ctx context.Context, instanceID string) ([]string, error) {
+	rows, err := q.query(ctx, q.listBodiesStmt, listBodies, instanceID)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ListBodiesRow
+	var items []string
 	for rows.Next() {
-		var i ListBodiesRow
-		if err := rows.Scan(&i.ID, &i.Fill); err != nil {
+		var id string
+		if err := rows.Scan(&id); err != nil {
 			return nil, err
 		}
-		items = append(items, i)
+		items = append(items, id)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err

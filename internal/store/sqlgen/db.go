@@ -87,6 +87,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteOtherChunksStmt, err = db.PrepareContext(ctx, deleteOtherChunks); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteOtherChunks: %w", err)
 	}
+	if q.deleteSomeBodiesStmt, err = db.PrepareContext(ctx, deleteSomeBodies); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteSomeBodies: %w", err)
+	}
 	if q.deleteSomeChunksStmt, err = db.PrepareContext(ctx, deleteSomeChunks); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteSomeChunks: %w", err)
 	}
@@ -474,6 +477,11 @@ func (q *Queries) Close() error {
 	if q.deleteOtherChunksStmt != nil {
 		if cerr := q.deleteOtherChunksStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteOtherChunksStmt: %w", cerr)
+		}
+	}
+	if q.deleteSomeBodiesStmt != nil {
+		if cerr := q.deleteSomeBodiesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteSomeBodiesStmt: %w", cerr)
 		}
 	}
 	if q.deleteSomeChunksStmt != nil {
@@ -1001,6 +1009,7 @@ type Queries struct {
 	deleteFileStmt                   *sql.Stmt
 	deleteInstanceStmt               *sql.Stmt
 	deleteOtherChunksStmt            *sql.Stmt
+	deleteSomeBodiesStmt             *sql.Stmt
 	deleteSomeChunksStmt             *sql.Stmt
 	deleteSomeDeliveriesStmt         *sql.Stmt
 	deleteSomeMessagesStmt           *sql.Stmt
@@ -1121,6 +1130,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteFileStmt:                   q.deleteFileStmt,
 		deleteInstanceStmt:               q.deleteInstanceStmt,
 		deleteOtherChunksStmt:            q.deleteOtherChunksStmt,
+		deleteSomeBodiesStmt:             q.deleteSomeBodiesStmt,
 		deleteSomeChunksStmt:             q.deleteSomeChunksStmt,
 		deleteSomeDeliveriesStmt:         q.deleteSomeDeliveriesStmt,
 		deleteSomeMessagesStmt:           q.deleteSomeMessagesStmt,
