@@ -230,18 +230,19 @@ func (l *Library) download(ctx context.Context, f *flight, ref Ref) (*shared, Re
 	asked := false
 	for try := 0; ; try++ {
 		file.size, err = l.attempt(ctx, f, ref, limit, tmp)
+		again := err != nil && !final(err)
 		if errors.Is(err, ErrExpired) && !asked {
 			var moved Ref
 			if moved, err = l.source.Rerequest(ctx, f.id.instanceID, f.id.key, ref); err == nil {
 				ref, asked = moved, true
 				continue
 			}
-			asked = !errors.Is(err, ErrOffline)
+			again = errors.Is(err, ErrOffline)
 		}
 		if err == nil {
 			return file, ref, nil
 		}
-		if asked || final(err) || !l.pause(ctx, f, try, err) {
+		if !again || !l.pause(ctx, f, try, err) {
 			file.release()
 			return nil, ref, err
 		}
