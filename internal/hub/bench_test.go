@@ -236,7 +236,7 @@ func BenchmarkPublishNobody(b *testing.B) {
 func BenchmarkIdleMemory(b *testing.B) {
 	b.Run("plain", func(b *testing.B) { idle(b, open(b, hub.Options{}), 10000) })
 	b.Run("tls", func(b *testing.B) {
-		p := &place{t: b, hub: hub.New(hub.Options{})}
+		p := &place{t: b, hub: newHub(hub.Options{})}
 		p.hub.Stream(sales)
 		p.srv = httptest.NewUnstartedServer(p)
 		p.srv.Listener = hub.Listener(p.srv.Listener)

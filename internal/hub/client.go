@@ -16,7 +16,7 @@ type client struct {
 	hub    *Hub
 	stream *Stream
 	tr     transport
-	by     Owner
+	by     owner
 	id     uuid.UUID
 	since  int64 // Unix, in nanoseconds
 
@@ -46,10 +46,10 @@ type client struct {
 	peerDone  atomic.Bool  // its close frame has come
 	deaf      atomic.Bool  // it broke the protocol: its close frame would not be understood
 	closeSent atomic.Bool  // ours has gone
+	dropped   atomic.Bool  // ended without a close frame
 
-	due  wheelEntry
-	in   inbound
-	room [32]byte // for the reader: enough for heartbeats
+	due wheelEntry
+	in  *inbound // for the reader
 }
 
 // unit is what a part is the rest of.
@@ -119,8 +119,12 @@ func (c *client) pump(a *attempt) bool {
 	return c.lag()
 }
 
-// writeOut writes without waiting. drained: nothing is left and the socket was
-// given back; ok is false when the connection has failed or ended.
+// turn is after how many bytes for one client it is the others' turn.
+const turn = 1 << 20
+
+// writeOut writes without waiting, for one turn. drained: nothing is left and
+// the socket was given back; ok is false when the connection has failed or
+// ended.
 func (c *client) writeOut(a *attempt) (drained, ok bool) {
 	defer a.reset()
 	if c.tr.pending() {
@@ -132,7 +136,7 @@ func (c *client) writeOut(a *attempt) (drained, ok bool) {
 			return false, true
 		}
 	}
-	for {
+	for written := 0; written < turn; {
 		p, more := c.next(a)
 		if !more {
 			return true, true
@@ -143,10 +147,12 @@ func (c *client) writeOut(a *attempt) (drained, ok bool) {
 			return false, false
 		}
 		c.took(a, n)
+		written += n
 		if n < len(p) || c.tr.pending() {
 			return false, true
 		}
 	}
+	return false, true
 }
 
 // next returns what to write now. When there is nothing it gives the socket
@@ -243,29 +249,40 @@ func (c *client) count(frames, bytes int) {
 	c.hub.stats.bytes.Add(int64(bytes))
 }
 
-// lag leaves the claimed socket to a goroutine that waits for it. It returns
-// false: the client is behind.
+// lag leaves the claimed socket to whoever waits for it: a goroutine of the
+// client's own, or the poller. It returns false: the client is behind.
 func (c *client) lag() bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.gone {
+		c.mu.Unlock()
 		return false
 	}
 	c.progress.Store(c.hub.now())
 	c.lags.Add(1)
-	c.hub.wg.Go(c.catchUp) // the reader still counts, so Wait cannot have returned
+	var err error
+	switch tr := c.tr.(type) {
+	case blocking:
+		c.hub.wg.Go(func() { c.catchUp(tr) }) // the reader still counts, so Wait cannot have returned
+	case polled:
+		err = tr.awaitRoom(true)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.tr.abort() // nobody would go on with it
+	}
+	c.hub.watch(c)
+	c.hub.unwatch(c) // if it has caught up already
 	return false
 }
 
 // catchUp writes as the socket takes it, until the client is in step again or
 // its connection has ended.
-func (c *client) catchUp() {
-	c.hub.watch(c)
+func (c *client) catchUp(tr blocking) {
 	defer c.caughtUp()
 	a := c.hub.attempt()
 	defer c.hub.release(a)
 	for drained := false; !drained; {
-		if !c.await(a) {
+		if !c.await(tr, a) {
 			return
 		}
 		c.progress.Store(c.hub.now())
@@ -276,23 +293,47 @@ func (c *client) catchUp() {
 	}
 }
 
+// writable goes on with a client that lags, for one turn. The poller calls it
+// when the socket may have room or has failed.
+func (c *client) writable(a *attempt) {
+	if c.lags.Load() == 0 {
+		return // the socket is not ours to write to
+	}
+	before := c.bytes.Load()
+	drained, ok := c.writeOut(a)
+	if c.bytes.Load() != before {
+		c.progress.Store(c.hub.now())
+	}
+	if drained || !ok {
+		c.caughtUp()
+	}
+}
+
 // caughtUp ends a lag. Another may have begun since the socket was given back:
 // that is why they are counted.
 func (c *client) caughtUp() {
-	c.lags.Add(-1)
+	var err error
+	c.mu.Lock()
+	if tr, ok := c.tr.(polled); c.lags.Add(-1) == 0 && ok && !c.gone {
+		err = tr.awaitRoom(false)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.tr.abort() // it would be told of room for ever
+	}
 	c.stream.trimmed()
 	c.hub.unwatch(c)
 }
 
 // await waits until the socket has taken part of one frame.
-func (c *client) await(a *attempt) bool {
+func (c *client) await(tr blocking, a *attempt) bool {
 	p := c.part
 	if len(p) == 0 && !c.tr.pending() {
 		if p = c.one(); len(p) == 0 {
 			return true
 		}
 	}
-	n, err := c.tr.write(a, p)
+	n, err := tr.write(a, p)
 	if err != nil {
 		c.tr.abort()
 		return false
@@ -367,8 +408,7 @@ func (c *client) leave() {
 }
 
 // opened gives the client its socket, which the upgrade has held so far.
-func (c *client) opened(tr transport) {
-	c.tr = tr
+func (c *client) opened() {
 	c.mu.Lock()
 	c.open = true
 	closing := c.closing

@@ -8,9 +8,16 @@
 // flusher is woken. The publisher never writes to a socket and never waits.
 //
 // The flusher makes one write per client that does not block. A client whose
-// socket is full is left behind with its cursor: a goroutine that lives as long
-// as the lag goes on for it when the socket takes bytes again. A client with
-// more than Window events to go is cut with CloseSlow, alone.
+// socket is full is left behind with its cursor and goes on when the socket
+// takes bytes again. A client with more than Window events to go is cut with
+// CloseSlow, alone.
+//
+// Who waits for a socket is the transport's matter. On Linux one poller waits
+// for all plain TCP connections: it reads for their clients and goes on for
+// those that lag, so that an idle client has neither a goroutine nor a buffer.
+// Everywhere else, and under TLS, a client has a goroutine that reads, and a
+// second one while it lags. Why, and who owns a file descriptor: docs/decisions/
+// 0004-epoll.md.
 //
 // Who writes to a socket is decided by client.claim: the claimant owns the
 // socket until nothing waits for the client any more, so no lock is held over a

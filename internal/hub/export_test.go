@@ -11,7 +11,7 @@ type Verdict struct {
 
 // Judge feeds input to the reader of client frames in pieces of n bytes.
 func Judge(input []byte, n int, deflate bool) Verdict {
-	in := inbound{deflate: deflate}
+	in := inbound{limit: MaxMessage, deflate: deflate}
 	var h heard
 	var v Verdict
 	rest := bytes.Clone(input)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 )
 
 // Options tune the hub. A zero value stands for the default.
@@ -20,8 +21,12 @@ type Options struct {
 	CloseWait   time.Duration
 	MaxClients  int   // per instance; 0: no limit
 	LagMemory   int64 // bytes that laggards alone may keep; default 256 MiB
+	MaxMessage  int64 // of a client, in bytes; default MaxMessage
 	Compression bool  // negotiate permessage-deflate
-	Logger      *slog.Logger
+	// Portable keeps to the form that works everywhere, a goroutine for each
+	// client, where there is a leaner one.
+	Portable bool
+	Logger   *slog.Logger
 }
 
 func (o Options) withDefaults() Options {
@@ -30,6 +35,7 @@ func (o Options) withDefaults() Options {
 	o.Stall = orDefault(o.Stall, 30*time.Second)
 	o.CloseWait = orDefault(o.CloseWait, 5*time.Second)
 	o.LagMemory = orDefault(o.LagMemory, 256<<20)
+	o.MaxMessage = orDefault(o.MaxMessage, MaxMessage)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -52,16 +58,17 @@ type Hub struct {
 	quit  chan struct{}
 	wg    sync.WaitGroup
 
-	attempts, batches sync.Pool
+	attempts, batches, inbounds sync.Pool
 
 	total atomic.Int64 // clients, over all streams
 	lag   atomic.Int64 // bytes that laggards alone keep
 	stats counters
 
-	mu      sync.Mutex // guards the next three
+	mu      sync.Mutex // guards the next four
 	streams map[string]*Stream
 	timing  bool // keepTime runs
 	stopped bool
+	poller  *poller // nil: the portable form only; set before the first client comes
 
 	watchMu  sync.Mutex // guards watching
 	watching map[*client]struct{}
@@ -84,6 +91,7 @@ func New(opts Options) *Hub {
 	}
 	h.attempts.New = func() any { return newAttempt() }
 	h.batches.New = func() any { return &batch{} }
+	h.inbounds.New = func() any { return &inbound{limit: opts.MaxMessage} }
 	return h
 }
 
@@ -164,7 +172,7 @@ func (h *Hub) Clients(instanceID string) []Client {
 	list := make([]Client, 0, len(clients))
 	for _, c := range clients {
 		list = append(list, Client{
-			ID: c.id.String(), RemoteAddress: c.by.RemoteAddress, UserAgent: c.by.UserAgent, TokenType: c.by.TokenType,
+			ID: c.id.String(), RemoteAddress: c.by.address, UserAgent: c.by.agent.Value(), TokenType: c.by.tokenType.Value(),
 			ConnectedAt: time.Unix(0, c.since).UTC(), FramesSent: c.frames.Load(), BytesSent: c.bytes.Load(),
 			Pending: int(c.waiting(head)),
 		})
@@ -185,13 +193,15 @@ func (h *Hub) Close(instanceID, clientID string, code int) int {
 // CloseToken closes what was opened with a token, by its ID, and returns how
 // many connections there were.
 func (h *Hub) CloseToken(tokenID string, code int) int {
-	return h.closeIf(code, func(c *client) bool { return c.by.TokenID == tokenID })
+	token := unique.Make(tokenID)
+	return h.closeIf(code, func(c *client) bool { return c.by.token == token })
 }
 
 // CloseAccount closes what an account opened with its own token or those of its
 // instances, and returns how many connections there were.
 func (h *Hub) CloseAccount(accountID string, code int) int {
-	return h.closeIf(code, func(c *client) bool { return c.by.AccountID == accountID })
+	account := unique.Make(accountID)
+	return h.closeIf(code, func(c *client) bool { return c.by.account == account })
 }
 
 func (h *Hub) closeIf(code int, match func(*client) bool) int {
@@ -232,12 +242,18 @@ func (h *Hub) Stop(ctx context.Context) error {
 	h.mu.Lock()
 	first := !h.stopped
 	h.stopped = true
+	if first {
+		h.wg.Add(1) // for lastOrders, before any other Stop can wait
+	}
 	h.mu.Unlock()
 	for _, s := range h.allStreams() {
 		s.closeIf(CloseShutdown, func(*client) bool { return true })
 	}
 	if first {
-		h.wg.Go(func() { h.lastOrders(ctx) })
+		go func() {
+			defer h.wg.Done()
+			h.lastOrders(ctx)
+		}()
 	}
 	h.wg.Wait()
 	return nil
@@ -246,9 +262,10 @@ func (h *Hub) Stop(ctx context.Context) error {
 // lingerCheck is how often Stop looks whether everybody has gone.
 const lingerCheck = 5 * time.Millisecond
 
-// lastOrders ends keepTime once all clients have gone, dropping them when ctx
+// lastOrders ends keepTime and the poller once all clients have gone, dropping them when ctx
 // is over. Those that linger longer than CloseWait are dropped by keepTime.
 func (h *Hub) lastOrders(ctx context.Context) {
+	defer h.stopPoller()
 	defer close(h.quit)
 	t := time.NewTicker(lingerCheck)
 	defer t.Stop()
@@ -276,8 +293,11 @@ func (h *Hub) cut(c *client) {
 
 // drop ends a connection without a close frame.
 func (h *Hub) drop(c *client, why string) {
-	h.log.Debug("WebSocket client dropped", "instance_id", c.stream.id, "client_id", c.id, "reason", why)
-	c.tr.abort()
+	if c.dropped.CompareAndSwap(false, true) {
+		h.stats.dropped.Add(1)
+		h.log.Debug("WebSocket client dropped", "instance_id", c.stream.id, "client_id", c.id, "reason", why)
+		c.tr.abort()
+	}
 }
 
 // forget is the end of a client: its reader has returned.

@@ -404,7 +404,7 @@ func TestMixedTokens(t *testing.T) {
 
 func TestLifecycle(t *testing.T) {
 	lifecycletest.Stress(t, func(t *testing.T) lifecycle.Service {
-		h := hub.New(hub.Options{})
+		h := newHub(hub.Options{})
 		h.Stream(sales)
 		return lifecycle.Funcs{OnStop: h.Stop}
 	})

@@ -9,13 +9,14 @@ import (
 )
 
 // MaxMessage is the largest message that a client may send, fragments added, in
-// bytes.
+// bytes, unless Options say otherwise.
 const MaxMessage = 4 << 10
 
 // inbound reads what a client sends, in pieces of any size. Text and binary
 // messages are checked and forgotten, so nothing is kept but a header in
 // progress and the payload of a control frame.
 type inbound struct {
+	limit   int64 // of a message, in bytes
 	head    [ws.MaxHeaderSize]byte
 	nhead   uint8
 	inFrame bool // the header is complete, its payload is not
@@ -29,6 +30,12 @@ type inbound struct {
 	utf       utf8Check
 	deflate   bool // negotiated: compressed messages are allowed
 }
+
+// between reports that nothing is in progress, so that what comes next needs
+// nothing of what was.
+func (in *inbound) between() bool { return in.nhead == 0 && !in.inFrame && !in.inMessage }
+
+func (in *inbound) reset() { *in = inbound{limit: in.limit} }
 
 // heard is what a piece of input asks for.
 type heard struct {
@@ -112,7 +119,7 @@ func (in *inbound) begin(h ws.Header) int {
 		return CloseProtocol
 	}
 	if h.OpCode.IsData() {
-		if h.Length > MaxMessage-in.announced {
+		if h.Length > in.limit-in.announced {
 			return CloseTooBig
 		}
 		in.announced += h.Length

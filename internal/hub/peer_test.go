@@ -38,7 +38,7 @@ type place struct {
 // request is the instance, the query gives the owner.
 func open(t testing.TB, opts hub.Options) *place {
 	t.Helper()
-	p := &place{t: t, hub: hub.New(opts)}
+	p := &place{t: t, hub: newHub(opts)}
 	p.hub.Stream(sales)
 	p.srv = httptest.NewServer(p)
 	p.closeWith(t)

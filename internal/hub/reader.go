@@ -10,76 +10,90 @@ var pingFrame = ws.CompiledPing
 
 func pongFrame(payload []byte) []byte { return ws.MustCompileFrame(ws.NewPongFrame(payload)) }
 
+// heartbeatRoom is the buffer of a goroutine that reads: enough for heartbeats.
+const heartbeatRoom = 32
+
 // pieces are the buffers for clients that send more than heartbeats.
 var pieces = sync.Pool{New: func() any { return new([4 << 10]byte) }}
 
 // run reads until the connection ends, and is what the client's life depends
-// on. early holds the bytes that came with the upgrade request.
-func (c *client) run(early []byte) {
+// on.
+func (c *client) run(tr blocking) {
 	defer c.hub.forget(c)
-	if len(early) > 0 && !c.hear(early) {
-		c.discard()
-		return
-	}
-	for {
-		n, err := c.tr.read(c.room[:])
+	room := make([]byte, heartbeatRoom)
+	for !c.deaf.Load() && !c.peerDone.Load() {
+		n, err := tr.read(room)
 		if err != nil {
 			return
 		}
-		if !c.hear(c.room[:n]) || (n == len(c.room) && !c.readMore()) {
-			c.discard()
-			return
+		c.hear(room[:n])
+		if n == len(room) {
+			c.readMore(tr)
 		}
 	}
+	c.discard(tr)
 }
 
 // readMore goes on with a larger buffer as long as there is much to read.
-func (c *client) readMore() bool {
+func (c *client) readMore(tr blocking) {
 	buf := pieces.Get().(*[4 << 10]byte)
 	defer pieces.Put(buf)
-	for {
-		n, err := c.tr.read(buf[:])
-		if err != nil {
-			return true // the next read says it again
+	for n := len(buf); n >= len(buf)/2; {
+		var err error
+		if n, err = tr.read(buf[:]); err != nil {
+			return // the next read says it again
 		}
-		if !c.hear(buf[:n]) {
-			return false
-		}
-		if n < len(buf)/2 {
-			return true
-		}
+		c.hear(buf[:n])
 	}
-}
-
-// hear takes in one piece; false: nothing more is to be understood.
-func (c *client) hear(p []byte) bool {
-	c.heardAt.Store(c.hub.now())
-	var h heard
-	code := c.in.feed(p, &h)
-	switch {
-	case code != 0:
-		c.deaf.Store(true)
-		c.close(code)
-		return false
-	case h.closed:
-		c.peerDone.Store(true)
-		c.close(h.code)
-		c.hangUp()
-		return false
-	case h.pinged:
-		c.answer(h.ping)
-	}
-	return true
 }
 
 // discard reads on without looking until the connection ends: closing a socket
 // with unread bytes would reset it and could destroy our close frame.
-func (c *client) discard() {
+func (c *client) discard(tr blocking) {
 	buf := pieces.Get().(*[4 << 10]byte)
 	defer pieces.Put(buf)
 	for {
-		if _, err := c.tr.read(buf[:]); err != nil {
+		if _, err := tr.read(buf[:]); err != nil {
 			return
 		}
 	}
+}
+
+// hear takes in one piece. After the client's close frame, or what breaks the
+// protocol, nothing more is understood.
+func (c *client) hear(p []byte) {
+	if c.deaf.Load() || c.peerDone.Load() {
+		return
+	}
+	c.heardAt.Store(c.hub.now())
+	var h heard
+	code := c.feed(p, &h)
+	switch {
+	case code != 0:
+		c.deaf.Store(true)
+		c.hub.stats.refused.Add(1)
+		c.close(code)
+	case h.closed:
+		c.peerDone.Store(true)
+		c.close(h.code)
+		c.hangUp()
+	case h.pinged:
+		c.answer(h.ping)
+	}
+}
+
+// feed lends the client a parser, which it keeps only while it is inside a
+// frame or a message.
+func (c *client) feed(p []byte, h *heard) int {
+	if c.in == nil {
+		c.in = c.hub.inbounds.Get().(*inbound)
+		c.in.deflate = c.form == deflated
+	}
+	code := c.in.feed(p, h)
+	if c.in.between() {
+		c.in.reset()
+		c.hub.inbounds.Put(c.in)
+		c.in = nil
+	}
+	return code
 }

@@ -1,5 +1,7 @@
 package hub
 
+import "unique"
+
 // The kinds of token that a socket may have been opened with, as in
 // Owner.TokenType.
 const (
@@ -10,9 +12,8 @@ const (
 // RevokeAccount closes with CloseToken what was opened with an account's own
 // token; sockets of its instances' tokens stay.
 func (h *Hub) RevokeAccount(accountID string) int {
-	return h.closeIf(CloseToken, func(c *client) bool {
-		return c.by.AccountID == accountID && c.by.TokenType == tokenAccount
-	})
+	account, own := unique.Make(accountID), unique.Make(tokenAccount)
+	return h.closeIf(CloseToken, func(c *client) bool { return c.by.account == account && c.by.tokenType == own })
 }
 
 // RevokeInstance closes with CloseToken what was opened with an instance's own
@@ -22,5 +23,6 @@ func (h *Hub) RevokeInstance(instanceID string) int {
 	if s == nil {
 		return 0
 	}
-	return s.closeIf(CloseToken, func(c *client) bool { return c.by.TokenType == tokenInstance })
+	own := unique.Make(tokenInstance)
+	return s.closeIf(CloseToken, func(c *client) bool { return c.by.tokenType == own })
 }

@@ -3,10 +3,12 @@ package hub
 import (
 	"cmp"
 	"encoding/base64"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"github.com/gobwas/ws"
 	"github.com/google/uuid"
@@ -26,6 +28,21 @@ type Owner struct {
 // maxUserAgent bounds what is kept of a client's own description, in bytes.
 const maxUserAgent = 256
 
+// owner is an Owner as it is kept: many clients share an account, a token and a
+// user agent, of which one copy is enough.
+type owner struct {
+	account, tokenType, token, agent unique.Handle[string]
+	address                          string
+}
+
+func keep(by Owner) owner {
+	agent := strings.ToValidUTF8(by.UserAgent[:min(len(by.UserAgent), maxUserAgent)], "")
+	return owner{
+		account: unique.Make(by.AccountID), tokenType: unique.Make(by.TokenType), token: unique.Make(by.TokenID),
+		agent: unique.Make(agent), address: strings.Clone(by.RemoteAddress),
+	}
+}
+
 // Serve upgrades the request and connects it to the instance's stream, which
 // must have been opened. Token, rate limit, instance, origin and configuration
 // are checked by the caller.
@@ -42,12 +59,11 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, instanceID string, b
 	if s == nil {
 		return fault.InstanceNotFound()
 	}
-	c := &client{hub: h, stream: s, id: newID(), by: by, since: time.Now().UnixNano(), index: -1, busy: true}
-	c.by.UserAgent = strings.ToValidUTF8(strings.Clone(by.UserAgent[:min(len(by.UserAgent), maxUserAgent)]), "")
+	c := &client{hub: h, stream: s, id: newID(), by: keep(by), since: time.Now().UnixNano(), index: -1, busy: true}
 	up, packed := h.upgrader(r)
 	up.Header = w.Header() // the caller's: request id, rate limit
 	if packed {
-		c.form, c.in.deflate = deflated, true
+		c.form = deflated
 	}
 	if err := h.admit(c); err != nil {
 		return err
@@ -66,7 +82,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, instanceID string, b
 	if err != nil {
 		early = nil // cannot be: those bytes are there
 	}
-	h.connect(c, newTransport(conn), slices.Clone(early))
+	h.connect(c, conn, early)
 	return nil
 }
 
@@ -89,22 +105,32 @@ func (h *Hub) admit(c *client) error {
 	if !h.timing {
 		h.timing = true
 		h.wg.Go(h.keepTime)
+		h.startPoller()
 	}
 	return nil
 }
 
-// connect starts an admitted client, whose upgrade was answered.
-func (h *Hub) connect(c *client, tr transport, early []byte) {
+// connect starts an admitted client, whose upgrade was answered. early holds
+// the bytes that came with the request.
+func (h *Hub) connect(c *client, conn net.Conn, early []byte) {
 	now := h.now()
 	c.heardAt.Store(now)
 	c.due.ping = now + int64(h.opts.Ping)
-	c.opened(tr)
+	if len(early) > 0 {
+		c.hear(early)
+	}
+	if !h.poll(c, conn) {
+		tr := newTransport(conn)
+		c.tr = tr
+		go func() {
+			defer h.wg.Done()
+			c.run(tr)
+		}()
+	}
+	c.opened()
 	h.wheel.put(c, min(h.opts.Ping, h.opts.Timeout))
-	go func() {
-		defer h.wg.Done()
-		c.run(early)
-	}()
-	h.log.Debug("WebSocket client connected", "instance_id", c.stream.id, "client_id", c.id, "token_type", c.by.TokenType)
+	h.stats.opened.Add(1)
+	h.log.Debug("WebSocket client connected", "instance_id", c.stream.id, "client_id", c.id, "token_type", c.by.tokenType.Value())
 }
 
 // checkUpgrade makes sure that the upgrade cannot be refused half way, where

@@ -14,15 +14,20 @@ var LatencyBuckets = [...]time.Duration{
 }
 
 type counters struct {
-	frames, bytes, slow atomic.Int64
-	latency             [len(LatencyBuckets) + 1]atomic.Int64
-	latencySum          atomic.Int64
+	opened, dropped, refused atomic.Int64
+	frames, bytes, slow      atomic.Int64
+	latency                  [len(LatencyBuckets) + 1]atomic.Int64
+	latencySum               atomic.Int64
 }
 
 // Stats is what the operator sees. Counters run since New.
 type Stats struct {
 	Clients    int            // connected now
+	Polled     int            // of those, how many cost no goroutine
 	ByInstance map[string]int // of those, by instance ID; only instances with some
+	Opened     int64          // clients that were ever connected
+	Refused    int64          // clients closed for what they sent: 1002, 1007, 1009
+	Dropped    int64          // clients ended without a close frame: silent, stalled, or closing too slowly
 	Frames     int64          // events written, once for each client
 	Bytes      int64          // the same in bytes, control frames included
 	Slow       int64          // clients cut with CloseSlow
@@ -55,6 +60,8 @@ func (h *Hub) observe(b *batch) {
 func (h *Hub) Stats() Stats {
 	st := Stats{
 		Clients: int(h.total.Load()), ByInstance: map[string]int{},
+		Polled: h.polledNow(),
+		Opened: h.stats.opened.Load(), Refused: h.stats.refused.Load(), Dropped: h.stats.dropped.Load(),
 		Frames: h.stats.frames.Load(), Bytes: h.stats.bytes.Load(), Slow: h.stats.slow.Load(),
 		LagMemory: h.lag.Load(),
 		Latency:   Histogram{Sum: time.Duration(h.stats.latencySum.Load())},

@@ -116,7 +116,7 @@ type tlsSocket struct {
 // so what a stalled client can make us keep besides its frames.
 const tlsBatch = 128 << 10
 
-func newTLSSocket(conn net.Conn) (transport, bool) {
+func newTLSSocket(conn net.Conn) (blocking, bool) {
 	t, ok := conn.(*tls.Conn)
 	if !ok {
 		return nil, false

@@ -2,19 +2,14 @@ package hub
 
 import "net"
 
-// transport is a client's socket as the hub uses it. One goroutine writes at a
-// time and one reads. The portable forms are here; one driven by readiness
-// notification fits behind the same interface.
+// transport is a client's socket as the hub writes to it; one goroutine does so
+// at a time. Every transport is blocking or polled.
 type transport interface {
 	// try writes what the socket takes at once and never waits. Fewer bytes
 	// than given and a nil error mean that it is full.
 	try(a *attempt, p []byte) (int, error)
-	// write waits until the socket has taken something: part of p, or of what
-	// it kept from earlier writes.
-	write(a *attempt, p []byte) (int, error)
 	// pending reports that bytes already taken have not reached the socket.
 	pending() bool
-	read(p []byte) (int, error)
 	// closeWrite ends our side only, where the connection can do that.
 	closeWrite()
 	// close ends the connection after what the kernel holds has been sent.
@@ -23,20 +18,45 @@ type transport interface {
 	abort()
 }
 
+// blocking is the portable kind, which goroutines wait for: one that reads as
+// long as the client lives, and one that writes as long as it lags.
+type blocking interface {
+	transport
+	read(p []byte) (int, error)
+	// write waits until the socket has taken something: part of p, or of what
+	// it kept from earlier writes.
+	write(a *attempt, p []byte) (int, error)
+}
+
+// polled is the kind that a poller waits for. The poller reads, and calls
+// client.hear, client.writable and Hub.forget.
+type polled interface {
+	transport
+	// awaitRoom makes the poller look for room in the socket, or stop doing so.
+	// client.mu is held and client.gone is false.
+	awaitRoom(on bool) error
+}
+
 // newTransport prepares the connection and picks the way to write to it.
-func newTransport(conn net.Conn) transport {
+func newTransport(conn net.Conn) blocking {
 	if t, ok := newTLSSocket(conn); ok {
 		return t
 	}
-	if k, ok := conn.(*keeper); ok {
-		conn = k.TCPConn
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := plainTCP(conn); ok {
 		if s, err := newSocket(tcp); err == nil {
 			return s
 		}
 	}
 	return &stream{conn: conn}
+}
+
+// plainTCP returns the TCP connection that conn is, if there is nothing between.
+func plainTCP(conn net.Conn) (*net.TCPConn, bool) {
+	if k, ok := conn.(*keeper); ok {
+		conn = k.TCPConn
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	return tcp, ok
 }
 
 // stream is any other connection. It cannot be tried without waiting, so every

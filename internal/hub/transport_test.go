@@ -44,7 +44,7 @@ var transports = map[string]struct {
 func eachTransport(t *testing.T, opts hub.Options, test func(t *testing.T, p *place)) {
 	for name, kind := range transports {
 		t.Run(name, func(t *testing.T) {
-			p := &place{t: t, hub: hub.New(opts)}
+			p := &place{t: t, hub: newHub(opts)}
 			p.hub.Stream(sales)
 			p.srv = httptest.NewUnstartedServer(p)
 			p.srv.Listener = kind.wrap(p.srv.Listener)
