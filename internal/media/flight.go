@@ -173,6 +173,7 @@ func (l *Library) obtain(ctx context.Context, f *flight, ref Ref) (file *shared,
 		}
 	}
 	file, ref, err = l.download(ctx, f, ref)
+	l.downloads.add(err)
 	return file, ref, true, err
 }
 

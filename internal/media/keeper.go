@@ -146,8 +146,9 @@ func (k *Keeper) begin(ctx context.Context, work *sync.WaitGroup) (next time.Tim
 			k.put(ctx, r)
 		}
 	}
-	if soon := now.Add(time.Second); !next.IsZero() && next.Before(soon) {
-		next = soon // those that are due already get a worker when one is free
+	soon := now.Add(time.Second) // and not at once: those without a worker are still due
+	if len(due) == limit || !next.IsZero() && next.Before(soon) {
+		next = soon
 	}
 	return next
 }

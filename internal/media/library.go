@@ -67,6 +67,8 @@ type Library struct {
 	slots      chan struct{} // one token for each download in progress
 	background chan struct{} // and one more for each that nobody waits for
 
+	downloads downloads
+
 	mu      sync.Mutex // guards the next two, and what flights say it does
 	flights map[flightID]*flight
 	stopped bool
