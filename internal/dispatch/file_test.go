@@ -118,14 +118,14 @@ func TestFileOfNobody(t *testing.T) {
 	}
 }
 
-// slowReader holds frames with files until gate lets one through.
+// slowReader holds frames until gate lets one through.
 type slowReader struct {
 	reader
 	gate chan struct{}
-	most struct {
-		sync.Mutex
-		now, most int
-	}
+
+	making sync.Mutex // guards the rest
+	now    int
+	most   int
 }
 
 func (r *slowReader) Stream(string) dispatch.Stream { return r }
@@ -138,10 +138,17 @@ func (r *slowReader) Publish(size int, encode func([]byte) ([]byte, error)) erro
 }
 
 func (r *slowReader) count(n int) {
-	r.most.Lock()
-	defer r.most.Unlock()
-	r.most.now += n
-	r.most.most = max(r.most.most, r.most.now)
+	r.making.Lock()
+	defer r.making.Unlock()
+	r.now += n
+	r.most = max(r.most, r.now)
+}
+
+// frames returns how many are being made, and how many were at once.
+func (r *slowReader) frames() (now, most int) {
+	r.making.Lock()
+	defer r.making.Unlock()
+	return r.now, r.most
 }
 
 // media.memory: no more base64 than that is in memory while frames are made;
@@ -164,13 +171,13 @@ func TestMediaMemory(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if slow.most.now != 2 || files.Open() != 5 {
-			t.Errorf("%d frames are made at once, want 2; %d files", slow.most.now, files.Open())
+		if now, _ := slow.frames(); now != 2 || files.Open() != 5 {
+			t.Errorf("%d frames are made at once, want 2; %d files", now, files.Open())
 		}
 		slow.gate <- struct{}{}
 		synctest.Wait()
-		if slow.most.now != 2 || slow.most.most != 2 {
-			t.Errorf("%d frames are made at once, want 2", slow.most.now)
+		if now, most := slow.frames(); now != 2 || most != 2 {
+			t.Errorf("%d frames are made at once, at most %d; want 2", now, most)
 		}
 		<-time.After(15 * time.Second) // two are still waiting: they go without
 		close(slow.gate)

@@ -82,7 +82,7 @@ func TestEncodeInSmallReads(t *testing.T) {
 			n, err = r.Read(p)
 			got = append(got, p[:n]...)
 		}
-		if err != io.EOF || string(got) != want {
+		if !errors.Is(err, io.EOF) || string(got) != want {
 			t.Errorf("%d bytes at a time: %d bytes, %v", room, len(got), err)
 		}
 		if err := r.Close(); err != nil {

@@ -152,16 +152,19 @@ func (c *composed) close() {
 }
 
 // compose makes the body: with the file, or, where file is nil, with the reason.
-// It fails only if the file cannot be opened.
+// It fails only with a file, if that cannot be opened.
 func (f *Filler) compose(u Unfilled, file *media.File, missing error) (*composed, error) {
 	e, o, err := event.ParseEnvelope(u.Plain)
 	if err != nil { // nothing that the gateway wrote: better as it is than never
 		f.log.Error("a stored envelope could not be read", "instance_id", u.InstanceID, "body_id", u.BodyID, "error", err)
 		return inMemory(u.Plain), nil
 	}
-	head, tail, err := event.SplitAtBase64(e, o)
-	if file == nil || err != nil {
+	if file == nil {
 		return f.withoutFile(u, e, o, missing), nil
+	}
+	head, tail, err := event.SplitAtBase64(e, o)
+	if err != nil {
+		return nil, err
 	}
 	base64 := &event.Base64{Size: file.Size(), Open: file.Open}
 	encoded, err := base64.Encode()

@@ -105,6 +105,13 @@ func (b *bodies) body(id string) string {
 	return b.filled[id]
 }
 
+// attempts returns how often Fill was called.
+func (b *bodies) attempts() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tries
+}
+
 func (b *bodies) count() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -193,6 +200,20 @@ func (f *files) count(n int) {
 	f.open += n
 }
 
+// peak returns how many fetches ran at once, at most.
+func (f *files) peak() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.most
+}
+
+// held returns how many files are open.
+func (f *files) held() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open
+}
+
 // calls returns the messages whose files were fetched, in order.
 func (f *files) calls() []string {
 	f.mu.Lock()
@@ -236,8 +257,8 @@ func (f *filler) stop() {
 	if err := f.Stop(f.t.Context()); err != nil {
 		f.t.Error(err)
 	}
-	if f.files.open != 0 {
-		f.t.Errorf("%d files are open", f.files.open)
+	if n := f.files.held(); n != 0 {
+		f.t.Errorf("%d files are open", n)
 	}
 }
 
@@ -321,10 +342,10 @@ func TestFillerPutsTheFileIn(t *testing.T) {
 			f.start()
 			f.add("sales", "1")
 			f.wantFile("1", file)
+			f.stop()
 			if diff := cmp.Diff([]string{"hook of sales"}, f.woken); diff != "" {
 				t.Errorf("woken: %s", diff)
 			}
-			f.stop()
 		})
 	}
 }
@@ -472,8 +493,8 @@ func TestFillerOutlastsAFullDisk(t *testing.T) {
 		f.wantFile("1", file)
 		f.wantFile("2", file)
 		f.wantReason("3", event.MediaExpired)
-		if f.bodies.tries < 3*20 || f.bodies.tries > 3*40 {
-			t.Errorf("%d tries in ten minutes", f.bodies.tries)
+		if n := f.bodies.attempts(); n < 3*20 || n > 3*40 {
+			t.Errorf("%d tries in ten minutes", n)
 		}
 		if calls := f.files.calls(); len(calls) != 3 {
 			t.Errorf("fetched %q, want each once", calls)
@@ -512,8 +533,8 @@ func TestFillerStuckInstanceDelaysNobody(t *testing.T) {
 		}
 		f.start()
 		f.add("down", stuck...)
-		if f.files.most != 8 {
-			t.Errorf("%d fetches at once, want 8", f.files.most)
+		if n := f.files.peak(); n != 8 {
+			t.Errorf("%d fetches at once, want 8", n)
 		}
 		for i := range 10 {
 			id := fmt.Sprintf("b%d", i)
@@ -526,8 +547,8 @@ func TestFillerStuckInstanceDelaysNobody(t *testing.T) {
 		if n := f.bodies.count(); n != len(stuck)+10 {
 			t.Errorf("%d filled, want all", n)
 		}
-		if f.files.most > 8+256 {
-			t.Errorf("%d fetches at once", f.files.most)
+		if n := f.files.peak(); n > 8+256 {
+			t.Errorf("%d fetches at once", n)
 		}
 		f.stop()
 	})
