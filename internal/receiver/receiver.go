@@ -88,10 +88,13 @@ func (r *Receiver) Run(ctx context.Context) error {
 	if server.Shutdown(stopping) != nil {
 		_ = server.Close() // what still sends after that is cut off
 	}
-	<-served
+	err = <-served
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.err
+	return errors.Join(err, r.err)
 }
 
 func (r *Receiver) ready(at net.Addr) {
