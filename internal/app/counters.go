@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/chasqui/chasqui/internal/hub"
 	"github.com/chasqui/chasqui/internal/telemetry"
@@ -17,6 +18,7 @@ func (p *parts) counters() func() telemetry.Snapshot {
 			Clients: map[string]int{}, States: map[string]int{},
 			Frames: sockets.Frames, Bytes: sockets.Bytes, Slow: sockets.Slow, LagMemory: sockets.LagMemory,
 			Latency: latency(sockets.Latency), WhatsApp: engineCounters(p.engine.Stats()),
+			Webhooks: p.webhookCounters(), Downloads: p.library.Downloads(),
 		}
 		s.Recorded, s.HandedOn = p.dispatcher.Produced()
 		instances, err := p.db.ListInstances(context.Background(), "")
@@ -31,6 +33,28 @@ func (p *parts) counters() func() telemetry.Snapshot {
 		}
 		return s
 	}
+}
+
+func (p *parts) webhookCounters() telemetry.Webhooks {
+	done := p.worker.Stats()
+	w := telemetry.Webhooks{
+		Deliveries: map[string]int64{"delivered": done.Delivered, "parked": done.Parked, "dead": done.Dead},
+		Attempts:   map[string]int64{"succeeded": done.Succeeded, "failed": done.Failed, "put_back": done.PutBack},
+		Running:    map[string]int{"fast": done.FastRunning, "slow": done.SlowRunning},
+		Failures:   done.SettleFailures,
+	}
+	depths, err := p.db.QueueStats(context.Background())
+	if err != nil {
+		p.log.Error("metrics without the queue of webhooks", "error", err)
+	}
+	for _, d := range depths {
+		q := telemetry.Queue{State: string(d.State), Pending: d.Pending}
+		if !d.Oldest.IsZero() {
+			q.Oldest = max(0, time.Since(d.Oldest))
+		}
+		w.Queue = append(w.Queue, q)
+	}
+	return w
 }
 
 func latency(h hub.Histogram) telemetry.Latency {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chasqui/chasqui/internal/account"
 	"github.com/chasqui/chasqui/internal/blob"
+	"github.com/chasqui/chasqui/internal/chat"
 	"github.com/chasqui/chasqui/internal/config"
 	"github.com/chasqui/chasqui/internal/control"
 	"github.com/chasqui/chasqui/internal/dispatch"
@@ -246,6 +247,7 @@ func (p *parts) buildWeb() error {
 	}
 	deps := httpapi.Deps{
 		Accounts: p.accounts, Instances: p.instances, Channels: p.dispatcher, Webhooks: p.webhooks, Messages: p.messages,
+		Buckets: p.library, Chats: chat.NewService(p.db, p.engine, p.library),
 		Sockets: sockets{p.hub}, Health: p.health, Metrics: telemetry.NewMetrics(p.counters()), Schemas: schemas,
 	}
 	if p.network != nil {
@@ -274,7 +276,8 @@ func (p *parts) stack() *lifecycle.Stack {
 	})
 	s.Push("checkpoints", store.NewCheckpointer(p.db, p.log))
 	s.Push("retention", store.NewSweeper(p.db, store.SweeperOptions{
-		Retention: time.Duration(p.cfg.Options.StoreRetention), Logger: p.log,
+		Retention:        time.Duration(p.cfg.Options.StoreRetention),
+		WebhookRetention: time.Duration(p.cfg.Options.WebhookRetention), Logger: p.log,
 	}))
 	s.Push("egress", lifecycle.Funcs{OnStop: p.stopEgress})
 	if p.network != nil {

@@ -31,8 +31,15 @@ type Webhooks struct {
 	Deliveries map[string]int64 // ended, by outcome
 	Attempts   map[string]int64 // made, by outcome
 	Running    map[string]int   // attempts in progress, by pool
-	Depth      int64            // deliveries that wait
-	Oldest     time.Duration    // age of the oldest of them; zero if none waits
+	Failures   int64            // results that could not be stored at the first try
+	Queue      []Queue
+}
+
+// Queue is what waits for webhooks of one state.
+type Queue struct {
+	State   string
+	Pending int64
+	Oldest  time.Duration // age of the oldest that is first in its line; zero if none
 }
 
 // Latency is a histogram: Buckets maps upper bounds to counts below them,
@@ -75,8 +82,9 @@ var (
 	deliveries = desc("webhook_deliveries_total", "Webhook deliveries that ended, by outcome.", "outcome")
 	attempts   = desc("webhook_attempts_total", "Attempts of webhook deliveries, by outcome.", "outcome")
 	running    = desc("webhook_attempts_running", "Attempts in progress, by pool.", "pool")
-	depth      = desc("webhook_queue_depth", "Webhook deliveries that wait.")
-	oldest     = desc("webhook_queue_oldest_seconds", "Age of the oldest webhook delivery that waits.")
+	failures   = desc("webhook_settle_failures_total", "Times that results of attempts could not be stored.")
+	depth      = desc("webhook_queue_depth", "Deliveries that wait, by the state of their webhook.", "state")
+	oldest     = desc("webhook_queue_oldest_seconds", "Age of the oldest delivery that is first in its line, by the state of the webhook.", "state")
 	downloads  = desc("media_downloads_total", "Files fetched from WhatsApp, by outcome.", "outcome")
 )
 
@@ -88,7 +96,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		clients, allClients, frames, sentBytes, slow, lagMemory, latency, recorded, dropped, states, engine,
-		deliveries, attempts, running, depth, oldest, downloads,
+		deliveries, attempts, running, failures, depth, oldest, downloads,
 	} {
 		ch <- d
 	}
@@ -147,6 +155,9 @@ func (out sink) webhooks(w *Webhooks) {
 	for pool, n := range w.Running {
 		out.gauge(running, float64(n), pool)
 	}
-	out.gauge(depth, float64(w.Depth))
-	out.gauge(oldest, w.Oldest.Seconds())
+	out.count(failures, w.Failures)
+	for _, q := range w.Queue {
+		out.gauge(depth, float64(q.Pending), q.State)
+		out.gauge(oldest, q.Oldest.Seconds(), q.State)
+	}
 }

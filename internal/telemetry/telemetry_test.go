@@ -44,7 +44,8 @@ func TestMetricsAreReadAtEachScrape(t *testing.T) {
 			States:  map[string]int{"connected": 2}, WhatsApp: map[string]int64{"undecryptable": 5},
 			Webhooks: telemetry.Webhooks{
 				Deliveries: map[string]int64{"delivered": 8, "dead": 1}, Attempts: map[string]int64{"failed": 3},
-				Running: map[string]int{"slow": 2}, Depth: 6, Oldest: 90 * time.Second,
+				Running: map[string]int{"slow": 2}, Failures: 9,
+				Queue: []telemetry.Queue{{State: "failing", Pending: 6, Oldest: 90 * time.Second}},
 			},
 			Downloads: map[string]int64{"expired": 4},
 		}
@@ -59,7 +60,8 @@ func TestMetricsAreReadAtEachScrape(t *testing.T) {
 			`chasqui_instances{state="connected"} 2`, `chasqui_whatsapp_total{what="undecryptable"} 5`,
 			`chasqui_webhook_deliveries_total{outcome="delivered"} 8`, `chasqui_webhook_deliveries_total{outcome="dead"} 1`,
 			`chasqui_webhook_attempts_total{outcome="failed"} 3`, `chasqui_webhook_attempts_running{pool="slow"} 2`,
-			"chasqui_webhook_queue_depth 6", "chasqui_webhook_queue_oldest_seconds 90",
+			"chasqui_webhook_settle_failures_total 9",
+			`chasqui_webhook_queue_depth{state="failing"} 6`, `chasqui_webhook_queue_oldest_seconds{state="failing"} 90`,
 			`chasqui_media_downloads_total{outcome="expired"} 4`,
 		} {
 			if !strings.Contains(w.Body.String(), want+"\n") {
