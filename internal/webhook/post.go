@@ -53,7 +53,10 @@ func (w *Worker) request(ctx context.Context, hook *Webhook, j *Job, at time.Tim
 	if err != nil {
 		return Request{}, err
 	}
-	return Request{URL: hook.Target(j.Event), Header: header, Size: j.BodySize, Body: body}, nil
+	return Request{
+		URL: hook.Target(j.Event), Header: header, Size: j.BodySize, Body: body,
+		Reopen: func() (io.ReadCloser, error) { return w.body(ctx, j) },
+	}, nil
 }
 
 // sign reads the body once.
