@@ -33,6 +33,7 @@ type hook struct {
 	webhook.Webhook
 	owner string
 	until time.Time
+	rows  []*row // by sequence
 }
 
 type row struct {
@@ -94,6 +95,7 @@ func (m *Memory) Record(_ context.Context, instanceID string, hooks []webhook.Ho
 			r.job.Body = body
 		}
 		m.rows[id] = r
+		m.hooks[h.ID].rows = append(m.hooks[h.ID].rows, r)
 	}
 	return eventID, nil
 }
@@ -185,12 +187,11 @@ func (m *Memory) RequeueDead(_ context.Context, webhookID string, now time.Time,
 // of returns rows of a webhook by sequence.
 func (m *Memory) of(webhookID string, ok func(*row) bool) []*row {
 	var list []*row
-	for _, r := range m.rows {
-		if r.WebhookID == webhookID && ok(r) {
+	for _, r := range m.hooks[webhookID].rows {
+		if ok(r) {
 			list = append(list, r)
 		}
 	}
-	slices.SortFunc(list, func(a, b *row) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	return list
 }
 
