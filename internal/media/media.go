@@ -61,13 +61,6 @@ type Source interface {
 	Rerequest(ctx context.Context, instanceID string, key Key, ref Ref) (Ref, error)
 }
 
-// Downloader fetches and decrypts one file through an instance's client. It
-// returns ErrExpired when WhatsApp no longer has it and ErrTooLarge when more
-// than limit bytes would come.
-type Downloader interface {
-	Download(ctx context.Context, instanceID string, ref Ref, limit int64) ([]byte, error)
-}
-
 // Key names the message that a file belongs to, as it is stored.
 type Key struct {
 	ChatKey   string

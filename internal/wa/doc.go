@@ -2,7 +2,7 @@
 // one per instance, and is the only package that knows them.
 //
 // It implements instance.Engine (clients whose connection is supervised
-// elsewhere), message.Transports (sending) and media.Downloader. What WhatsApp
+// elsewhere), message.Transports (sending) and media.Source. What WhatsApp
 // tells is converted by waconv and handed to the Publisher before WhatsApp gets
 // its acknowledgement, as far as the library lets us hold it: messages,
 // receipts and group changes that could not be recorded stay unacknowledged and

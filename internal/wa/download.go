@@ -11,7 +11,6 @@ import (
 
 	"go.mau.fi/whatsmeow"
 
-	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/media"
 )
 
@@ -29,35 +28,6 @@ var mediaTypes = map[string]whatsmeow.MediaType{
 // cipherOverhead is what encryption adds to a file at most: padding to the AES
 // block and a MAC of ten bytes.
 const cipherOverhead = 16 + 10
-
-// Download implements media.Downloader.
-func (e *Engine) Download(ctx context.Context, instanceID string, ref media.Ref, limit int64) ([]byte, error) {
-	if ref.Size > limit {
-		return nil, media.ErrTooLarge
-	}
-	c, ok := e.client(instanceID)
-	if !ok || !c.loggedIn() {
-		return nil, fault.NotConnected()
-	}
-	kind, ok := mediaTypes[ref.Kind]
-	if !ok {
-		return nil, fmt.Errorf("wa: media kind %q", ref.Kind)
-	}
-	ctx = context.WithValue(ctx, downloadKey{}, &download{limit: limit + cipherOverhead})
-	data, err := c.wm.DownloadMediaWithPath(ctx, ref.DirectPath,
-		ref.FileEncSHA256, ref.FileSHA256, ref.Key, kind, "", false)
-	switch {
-	case errors.Is(err, media.ErrTooLarge):
-		return nil, media.ErrTooLarge
-	case isGone(err):
-		return nil, media.ErrExpired
-	case err != nil:
-		return nil, fmt.Errorf("wa: download: %w", err)
-	case int64(len(data)) > limit:
-		return nil, media.ErrTooLarge
-	}
-	return data, nil
-}
 
 // DownloadTo implements media.Source.
 func (e *Engine) DownloadTo(ctx context.Context, instanceID string, ref media.Ref, limit int64, f *os.File) (int64, error) {
@@ -150,7 +120,7 @@ type downloadKey struct{}
 // file.
 type download struct {
 	limit int64    // bytes that one answer may have
-	file  *os.File // emptied before each request; nil: none
+	file  *os.File // emptied before each request
 }
 
 // downloadTransport bounds the answers to requests whose context holds a
@@ -184,9 +154,6 @@ func (t downloadTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 }
 
 func (d *download) empty() error {
-	if d.file == nil {
-		return nil
-	}
 	if _, err := d.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}

@@ -102,7 +102,6 @@ type Engine struct {
 var (
 	_ instance.Engine    = (*Engine)(nil)
 	_ message.Transports = (*Engine)(nil)
-	_ media.Downloader   = (*Engine)(nil)
 	_ media.Source       = (*Engine)(nil)
 )
 
