@@ -107,7 +107,9 @@ func (f *Filler) store(ctx context.Context, u Unfilled, file *media.File, missin
 		}
 		switch {
 		case err == nil:
-			f.opts.Wake(due)
+			if len(due) > 0 {
+				f.opts.Wake(due)
+			}
 			return
 		case ctx.Err() != nil:
 			return
