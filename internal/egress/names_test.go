@@ -262,3 +262,19 @@ func TestWhatABadURLSays(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A proxy of the environment would resolve names behind our back, and see what
+// is sent.
+func TestPostsAndStorageUseNoProxyOfTheEnvironment(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
+	t.Setenv("http_proxy", "http://127.0.0.1:1")
+	p, c, d := named(t, nil)
+	d.set("named.example", netip.MustParseAddr("192.0.2.1"))
+	_, posted := post(t, p, request("http://named.example/", "{}"))
+	_, stored := roundTrip(t, c.Transport(), "http://named.example/")
+	for _, err := range []error{errors.Unwrap(posted), stored} {
+		if !errors.Is(err, egress.ErrRefused) || !strings.Contains(err.Error(), "192.0.2.1") {
+			t.Errorf("%v, want the address itself refused", err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package egress_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -196,6 +197,18 @@ func TestTheRestOfAnAnswerIsNotWaitedFor(t *testing.T) {
 	answer, err := post(t, poster(t), request(url, "{}"))
 	if took := time.Since(began); err != nil || answer.Status != 200 || took > patience/2 {
 		t.Errorf("%d, %v after %s", answer.Status, err, took)
+	}
+}
+
+// What follows a 101 is not HTTP and has no end; there is nothing to wait for.
+func TestAnAnswer101IsNotRead(t *testing.T) {
+	url := listen(t, func(c *peer) {
+		_, _ = http.ReadRequest(bufio.NewReader(c))
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		<-c.gone
+	})
+	if answer, err := post(t, poster(t), request(url, "{}")); err != nil || answer.Status != 101 {
+		t.Errorf("%d, %v", answer.Status, err)
 	}
 }
 
