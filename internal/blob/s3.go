@@ -84,9 +84,9 @@ func checkConfig(c media.BucketConfig, opts S3Options) (host string, secure bool
 	host, secure, problem := splitEndpoint(c.Endpoint, opts)
 	for _, check := range []struct{ field, problem string }{
 		{"region", check(regionForm.MatchString(c.Region), "must be letters, digits, - and _")},
-		{"bucket", check(s3utils.CheckValidBucketName(c.Bucket) == nil, "must be the name of a bucket")},
-		{"accessKey", check(printable(c.AccessKey), "is required")},
-		{"secretKey", check(printable(c.SecretKey), "is required")},
+		{"bucket", needed(c.Bucket, check(s3utils.CheckValidBucketName(c.Bucket) == nil, "must be the name of a bucket"))},
+		{"accessKey", needed(c.AccessKey, check(printable(c.AccessKey), "must be printable ASCII"))},
+		{"secretKey", needed(c.SecretKey, check(printable(c.SecretKey), "must be printable ASCII"))},
 		{"endpoint", problem},
 		{"pathPrefix", check(validPrefix(c.PathPrefix), "must be a relative path of at most 512 bytes")},
 	} {
@@ -100,6 +100,14 @@ func checkConfig(c media.BucketConfig, opts S3Options) (host string, secure bool
 func check(good bool, problem string) string {
 	if good {
 		return ""
+	}
+	return problem
+}
+
+// needed is the problem of a field that must not be empty.
+func needed(value, problem string) string {
+	if value == "" {
+		return "is required"
 	}
 	return problem
 }
@@ -122,7 +130,7 @@ func splitEndpoint(endpoint string, opts S3Options) (host string, secure bool, p
 }
 
 func printable(key string) bool {
-	return key != "" && strings.IndexFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+	return strings.IndexFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }
 
 func validPrefix(prefix string) bool {

@@ -85,13 +85,18 @@ func (a *api) write(w http.ResponseWriter, r *http.Request, status int, v any) {
 }
 
 func send(w http.ResponseWriter, status int, contentType string, body []byte) {
+	sendHeader(w, status, contentType, len(body))
+	_, _ = w.Write(body) // the caller may have hung up; nobody is left to tell
+}
+
+// sendHeader begins an answer of length bytes.
+func sendHeader(w http.ResponseWriter, status int, contentType string, length int) {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(length))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may have hung up; nobody is left to tell
 }
 
 // fail answers err. An error that is not a fault becomes 500 with the given

@@ -78,7 +78,7 @@ func newAPI(deps Deps, opts Options) (*api, error) {
 func (d *Deps) complete() error {
 	for name, part := range map[string]any{
 		"Accounts": d.Accounts, "Instances": d.Instances, "Channels": d.Channels,
-		"Webhooks": d.Webhooks, "Messages": d.Messages, "Sockets": d.Sockets, "Health": d.Health,
+		"Webhooks": d.Webhooks, "Messages": d.Messages, "Buckets": d.Buckets, "Chats": d.Chats, "Sockets": d.Sockets, "Health": d.Health,
 	} {
 		if part == nil {
 			return errors.New("httpapi: Deps." + name + " is missing")
@@ -101,6 +101,7 @@ func (a *api) routes() error {
 	a.eventRoutes()
 	a.webhookRoutes()
 	a.messageRoutes()
+	a.chatRoutes()
 	a.chatwootRoutes()
 	a.describe(&websocketOp, reflect.TypeFor[none](), reflect.TypeFor[none]())
 	a.mount(&websocketOp, a.serveWebSocket)

@@ -29,7 +29,7 @@ import (
 func TestUnknownPath(t *testing.T) {
 	h := newWorld().api(t, httpapi.Options{})
 	for _, target := range []string{
-		"/", "/api", "/api/", "/api/nothing", "/api/instance/", "/api/instance/getS3/sales", "/api/instance/metrics/sales",
+		"/", "/api", "/api/", "/api/nothing", "/api/instance/", "/api/instance/getNothing/sales", "/api/instance/metrics/sales",
 		"/api//instance/list", "//api/instance/list", "/api/./instance/list", "/api/x/../instance/list",
 		"/api/instance/list/", "/API/instance/list", "/docs", "/openapi.json", "/openapi.yaml", "/schemas/Envelope",
 		"/api/events/webhooks/sales", "/index.html",

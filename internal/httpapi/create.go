@@ -10,10 +10,7 @@ import (
 	"github.com/chasqui/chasqui/internal/instance"
 )
 
-const (
-	notAvailable = "not available yet"
-	noGateway    = "integration gateway not configured"
-)
+const noGateway = "integration gateway not configured"
 
 // CreateBody is the request of POST /api/instance/new. The blocks of webhook,
 // websocket and chatwoot never stop the creation, so their fields are loose.
@@ -41,7 +38,7 @@ type CreateBody struct {
 
 	SettingsBody
 
-	S3Enabled *bool `json:"s3Enabled,omitempty" doc:"Not available yet"`
+	S3Block
 
 	ChatwootEnabled loose[bool] `json:"chatwootEnabled,omitempty" doc:"Not available yet"`
 }
@@ -61,8 +58,15 @@ type TokenData struct {
 }
 
 func (a *api) createInstance(ctx context.Context, c *call, b *CreateBody) (CreateAnswer, error) {
+	bucket, err := a.checkBucket(ctx, b.S3Block)
+	if err != nil {
+		return CreateAnswer{}, err
+	}
 	in, err := a.Instances.Create(ctx, c.principal.AccountID, c.principal.account.InstanceLimit, b.request())
 	if err != nil {
+		return CreateAnswer{}, err
+	}
+	if err := a.addBucket(ctx, in, bucket); err != nil {
 		return CreateAnswer{}, err
 	}
 	status := a.Instances.Status(in)
@@ -74,6 +78,10 @@ func (a *api) createInstance(ctx context.Context, c *call, b *CreateBody) (Creat
 			CreatedAt: stamp(in.CreatedAt), UpdatedAt: stamp(in.UpdatedAt),
 		},
 		Data: TokenData{Token: in.Token},
+	}
+	if bucket.Enabled {
+		view := viewS3(bucket)
+		answer.Instance.S3 = &view
 	}
 	a.addBlocks(ctx, b, in, &answer)
 	return answer, nil
@@ -112,10 +120,6 @@ func (a *api) addBlocks(ctx context.Context, b *CreateBody, in instance.Instance
 	if asked(b.ChatwootEnabled) {
 		view.Chatwoot = &ChatwootView{Status: "error", Error: noGateway}
 		answer.warn("chatwootEnabled", cmp.Or(b.ChatwootEnabled.problem, noGateway))
-	}
-	if deref(b.S3Enabled) {
-		view.S3 = &S3View{}
-		answer.warn("s3Enabled", notAvailable)
 	}
 }
 

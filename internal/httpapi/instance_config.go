@@ -27,6 +27,7 @@ func (a *api) configRoutes(tag string) {
 		method: "POST", path: "/api/instance/proxy/{instance}", tag: tag, summary: "Set or clear the proxy",
 		auth: authAny, body: bodyRequired, failure: "Failed to update proxy configuration",
 	}, a.setProxy)
+	a.bucketRoutes(tag)
 }
 
 // SettingsBody is any subset of the seven settings.

@@ -125,6 +125,10 @@ func (a *api) viewOf(ctx context.Context, in instance.Instance) (InstanceView, e
 	if err != nil {
 		return InstanceView{}, err
 	}
+	bucket, err := a.viewBucket(ctx, in.ID)
+	if err != nil {
+		return InstanceView{}, err
+	}
 	status := a.Instances.Status(in)
 	return InstanceView{
 		ID: in.ID, Name: in.Name, Token: in.Token,
@@ -135,6 +139,7 @@ func (a *api) viewOf(ctx context.Context, in instance.Instance) (InstanceView, e
 		WebSocket:  viewWebSocket(ws),
 		Proxy:      viewProxy(in.Proxy),
 		Settings:   SettingsView(in.Settings),
+		S3:         bucket,
 		CreatedAt:  stamp(in.CreatedAt), UpdatedAt: stamp(in.UpdatedAt),
 	}, nil
 }

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/chasqui/chasqui/internal/account"
+	"github.com/chasqui/chasqui/internal/chat"
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/instance"
+	"github.com/chasqui/chasqui/internal/media"
 	"github.com/chasqui/chasqui/internal/message"
 	"github.com/chasqui/chasqui/internal/webhook"
 )
@@ -67,11 +69,30 @@ type Webhooks interface {
 	Redeliver(ctx context.Context, instanceID, id, label string) (queued int, err error)
 }
 
+// Buckets keeps the media buckets of instances; package media has it.
+type Buckets interface {
+	Bucket(ctx context.Context, instanceID string) (c media.BucketConfig, found bool, err error)
+	// CheckBucket reports whether a bucket can be used. A fault names the fields
+	// of POST /api/instance/s3. One that is not enabled always can.
+	CheckBucket(ctx context.Context, c media.BucketConfig) error
+	// SetBucket stores a bucket that was checked and puts it in force.
+	SetBucket(ctx context.Context, instanceID string, c media.BucketConfig) error
+}
+
+// Chats answers questions about stored messages; package chat has it.
+type Chats interface {
+	GetMessage(ctx context.Context, instanceID, own, messageID string) (chat.Message, error)
+	// Media returns the file of a message, which the caller closes.
+	Media(ctx context.Context, instanceID, messageID string) (chat.Media, error)
+}
+
 var (
 	_ Accounts  = (*account.Service)(nil)
 	_ Instances = (*instance.Service)(nil)
 	_ Channels  = (*dispatch.Dispatcher)(nil)
 	_ Messages  = (*message.Service)(nil)
+	_ Buckets   = (*media.Library)(nil)
+	_ Chats     = (*chat.Service)(nil)
 	_ Webhooks  = (*webhook.Service)(nil)
 )
 
@@ -136,6 +157,8 @@ type Deps struct {
 	Channels  Channels
 	Webhooks  Webhooks
 	Messages  Messages
+	Buckets   Buckets
+	Chats     Chats
 	Sockets   Sockets
 	Health    Health
 	// Sandbox serves everything under /sandbox to callers with an account

@@ -58,6 +58,12 @@ type call struct {
 // none is the body of operations that take none.
 type none struct{}
 
+// streamed is an answer that is too large to be built in memory and sends
+// itself.
+type streamed interface {
+	serve(a *api, w http.ResponseWriter, r *http.Request)
+}
+
 // handler does the work of an operation whose body is a B and answers an R.
 type handler[B, R any] func(ctx context.Context, c *call, body *B) (R, error)
 
@@ -82,6 +88,10 @@ func register[B, R any](a *api, op operation, handle handler[B, R]) {
 		answer, err := handle(r.Context(), c, &body)
 		if err != nil {
 			a.fail(w, r, err, failureText(op.failure, err))
+			return
+		}
+		if s, ok := any(answer).(streamed); ok {
+			s.serve(a, w, r)
 			return
 		}
 		a.write(w, r, op.success(), answer)

@@ -21,6 +21,7 @@ import (
 	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/httpapi"
 	"github.com/chasqui/chasqui/internal/instance"
+	"github.com/chasqui/chasqui/internal/media"
 	"github.com/chasqui/chasqui/internal/webhook"
 )
 
@@ -113,6 +114,13 @@ var givens = map[string]func(*world){
 	},
 	"sending refused": func(w *world) { w.failing["Messages.SendText"] = fault.WhatsAppThrottled() },
 	"not connected":   func(w *world) { w.failing["Messages.SendText"] = fault.NotConnected() },
+	"bucket of sales": func(w *world) {
+		w.buckets["id-sales"] = media.BucketConfig{
+			Enabled: true, Region: "us-east-1", Bucket: "media", AccessKey: "AKIAEXAMPLE", SecretKey: "hidden-secret-key", PathPrefix: "wa/",
+		}
+	},
+	"media offline":   func(w *world) { w.failing["Chats.Fetch"] = media.ErrOffline },
+	"media too large": func(w *world) { w.failing["Chats.Fetch"] = media.ErrTooLarge },
 	"passkey needed": func(w *world) {
 		w.failing["Instances.Connect"] = fault.New(fault.Unsupported, "Not supported: this account needs a passkey to link a device")
 	},

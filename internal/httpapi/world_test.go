@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/httpapi"
 	"github.com/chasqui/chasqui/internal/instance"
+	"github.com/chasqui/chasqui/internal/media"
 	"github.com/chasqui/chasqui/internal/message"
 	"github.com/chasqui/chasqui/internal/webhook"
 )
@@ -46,6 +48,9 @@ type world struct {
 	clients    map[string][]httpapi.Client
 	webhooks   map[string][]webhook.Webhook  // by instance, sorted by label
 	deliveries map[string][]webhook.Delivery // by instance, newest first
+	buckets    map[string]media.BucketConfig // by instance
+	file       worldFile                     // of every message that has one
+	open       int                           // files that were not closed
 	failing    map[string]error              // by method
 	starting   bool
 	draining   bool
@@ -55,6 +60,12 @@ type world struct {
 	warning    string
 	asked      []any // requests that reached the services, in order
 	owners     []httpapi.Owner
+}
+
+// worldFile is the content of a file.
+type worldFile interface {
+	io.ReaderAt
+	Size() int64
 }
 
 func newWorld() *world {
@@ -79,6 +90,8 @@ func newWorld() *world {
 		clients:    map[string][]httpapi.Client{},
 		webhooks:   map[string][]webhook.Webhook{},
 		deliveries: map[string][]webhook.Delivery{},
+		buckets:    map[string]media.BucketConfig{},
+		file:       bytes.NewReader([]byte("\xff\xd8\xff\xe0\x00\x10JFIF")),
 		failing:    map[string]error{},
 		status:     map[string]instance.Status{},
 	}
@@ -373,7 +386,7 @@ func (w health) Draining() bool { return w.draining }
 func (w *world) deps() httpapi.Deps {
 	return httpapi.Deps{
 		Accounts: accounts{w}, Instances: instances{w}, Channels: channels{w},
-		Webhooks: hooks{w}.service(), Messages: messages{w}, Sockets: sockets{w}, Health: health{w},
+		Webhooks: hooks{w}.service(), Buckets: buckets{w}, Chats: chats{w}.service(), Messages: messages{w}, Sockets: sockets{w}, Health: health{w},
 		Metrics: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "chasqui_up 1\n") }),
 	}
 }

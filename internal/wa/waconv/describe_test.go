@@ -21,19 +21,23 @@ func TestDescribe(t *testing.T) {
 			chat.Description{Ref: media.Ref{
 				Kind: "image", URL: "https://mmg.whatsapp.net/v/x", DirectPath: "/v/x", Key: []byte{1},
 				FileSHA256: []byte{2}, FileEncSHA256: []byte{3}, Size: 9, Mimetype: "image/jpeg",
-			}}, true,
+			}},
+			true,
 		},
 		"voice": {
 			`{"audioMessage":{"directPath":"/v/x","PTT":true,"seconds":7,"mimetype":"audio/ogg"}}`,
-			chat.Description{Ref: media.Ref{Kind: "ptt", DirectPath: "/v/x", Mimetype: "audio/ogg"}, Duration: 7}, true,
+			chat.Description{Ref: media.Ref{Kind: "ptt", DirectPath: "/v/x", Mimetype: "audio/ogg"}, Duration: 7},
+			true,
 		},
 		"video in wrappers": {
 			`{"ephemeralMessage":{"message":{"viewOnceMessageV2":{"message":{"videoMessage":{"directPath":"/v/x","seconds":3}}}}}}`,
-			chat.Description{Ref: media.Ref{Kind: "video", DirectPath: "/v/x"}, Duration: 3}, true,
+			chat.Description{Ref: media.Ref{Kind: "video", DirectPath: "/v/x"}, Duration: 3},
+			true,
 		},
 		"document with caption": {
 			`{"documentWithCaptionMessage":{"message":{"documentMessage":{"directPath":"/v/x","fileName":"a.pdf","caption":"c"}}}}`,
-			chat.Description{Ref: media.Ref{Kind: "document", DirectPath: "/v/x", FileName: "a.pdf"}}, true,
+			chat.Description{Ref: media.Ref{Kind: "document", DirectPath: "/v/x", FileName: "a.pdf"}},
+			true,
 		},
 		"text":     {`{"conversation":"hi"}`, chat.Description{}, false},
 		"location": {`{"locationMessage":{"degreesLatitude":1}}`, chat.Description{}, false},
