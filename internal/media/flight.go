@@ -97,8 +97,17 @@ func (l *Library) await(ctx context.Context, f *flight) (*File, error) {
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	defer f.settle()
+	file, err := l.leave(ctx, f)
+	spare := f.spare()
+	l.mu.Unlock()
+	if spare != nil {
+		spare.release()
+	}
+	return file, err
+}
+
+// leave ends the wait of one caller. Library.mu is held.
+func (l *Library) leave(ctx context.Context, f *flight) (*File, error) {
 	f.waiting--
 	select {
 	case <-f.ready:
@@ -118,13 +127,13 @@ func (l *Library) await(ctx context.Context, f *flight) (*File, error) {
 	return nil, fmt.Errorf("media: fetch: %w", ctx.Err())
 }
 
-// settle lets the flight's own hold on the file go once nobody can ask for it
-// any more. Library.mu is held.
-func (f *flight) settle() {
-	if f.over && f.waiting == 0 && f.file != nil {
-		f.file.release()
-		f.file = nil
+// spare returns the flight's own hold on the file, to be released, once nobody
+// can ask for the file any more. Library.mu is held.
+func (f *flight) spare() (file *shared) {
+	if f.over && f.waiting == 0 {
+		file, f.file = f.file, nil
 	}
+	return file
 }
 
 // forget makes the next caller begin anew. Library.mu is held.
@@ -149,11 +158,14 @@ func (l *Library) fly(ctx context.Context, f *flight, ref Ref) {
 		}
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	f.keepErr, f.over = err, true
 	close(f.kept)
 	l.forget(f)
-	f.settle()
+	spare := f.spare()
+	l.mu.Unlock()
+	if spare != nil {
+		spare.release()
+	}
 }
 
 // obtain returns the file from where it is kept, or fresh from WhatsApp, and

@@ -14,10 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chasqui/chasqui/internal/blob"
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/instance"
 	"github.com/chasqui/chasqui/internal/media"
+	"github.com/chasqui/chasqui/internal/media/mediatest"
 	"github.com/chasqui/chasqui/internal/wa"
 	"github.com/chasqui/chasqui/wasim"
 )
@@ -274,6 +276,50 @@ func (r *rig) fault(f wasim.Fault) {
 	r.t.Helper()
 	if err := r.net.Fault(f); err != nil {
 		r.t.Fatal(err)
+	}
+}
+
+// The whole way of a file whose link has expired: the library asks the phone,
+// fetches what that uploads, and keeps it; then neither is asked again.
+func TestLibraryFetchesAnExpiredFile(t *testing.T) {
+	r := receiver(t)
+	disk, err := blob.NewDisk(filepath.Join(t.TempDir(), "media"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = disk.Close() }()
+	store := &mediatest.Store{}
+	library, err := media.NewLibrary(store, r.engine, disk, media.LibraryOptions{TempDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := bytes.Repeat([]byte("jpeg"), 10_000)
+	s := r.sendFile(wasim.Media{Type: "image", Mimetype: "image/jpeg", Data: file})
+	r.fault(wasim.Fault{Kind: "media_gone", MessageID: s.id})
+	fetch := func() {
+		got, err := library.Fetch(r.ctx(), instanceID, s.key, s.ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer got.Close()
+		body, err := got.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(body); err != nil || !bytes.Equal(b, file) {
+			t.Errorf("%d bytes, %v", len(b), err)
+		}
+	}
+	fetch()
+	poll(t, "the file to be kept", func() bool {
+		kept, _, err := store.GetFile(t.Context(), instanceID, s.key)
+		return err == nil && kept.State == media.Stored
+	})
+	r.fault(wasim.Fault{Kind: "media_gone", MessageID: s.id, Final: true})
+	r.client.Disconnect()
+	fetch()
+	if err := library.Stop(r.ctx()); err != nil {
+		t.Error(err)
 	}
 }
 

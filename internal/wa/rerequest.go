@@ -40,7 +40,8 @@ func (e *Engine) Rerequest(ctx context.Context, instanceID string, key media.Key
 		case answer := <-answers:
 			path, ours, err := readUpload(answer, ref.Key)
 			switch {
-			case !ours: // about another message of the same ID
+			case !ours:
+				c.log.Debug("the phone's answer is about another message of the same ID", "message_id", info.ID, "error", err)
 				continue
 			case err != nil:
 				return media.Ref{}, err
@@ -69,8 +70,8 @@ func messageInfo(key media.Key, ref media.Ref) (*types.MessageInfo, error) {
 	}}, nil
 }
 
-// readUpload returns where the phone has uploaded a file. ours is false if the
-// answer is sealed with the key of another file.
+// readUpload returns where the phone has uploaded a file, or why it has not. ours
+// is false if the answer is not sealed with the key of this file.
 func readUpload(answer *events.MediaRetry, mediaKey []byte) (path string, ours bool, err error) {
 	told, err := whatsmeow.DecryptMediaRetryNotification(answer, mediaKey)
 	switch {
@@ -79,7 +80,7 @@ func readUpload(answer *events.MediaRetry, mediaKey []byte) (path string, ours b
 	case errors.Is(err, whatsmeow.ErrUnknownMediaRetryError):
 		return "", true, fmt.Errorf("wa: %w", err)
 	case err != nil:
-		return "", false, nil
+		return "", false, err
 	}
 	switch result := told.GetResult(); {
 	case result == waMmsRetry.MediaRetryNotification_NOT_FOUND:
