@@ -77,6 +77,7 @@ func TestWebhookHoldsTheLineOverARestart(t *testing.T) {
 	sent := []string{say(t, g, ana, "while it is busy"), say(t, g, bruno, "behind it")}
 	first := c.Wait(2)
 	s.Expect("message.exchange", is{"message.id": sent[1]})
+	_ = s.Conn.CloseNow() // a stop waits for clients that do not read
 	g.Shutdown()
 	sent = append(sent, say(t, g, ana, "while the gateway is down"))
 	before := len(c.Deliveries())
@@ -167,4 +168,126 @@ func TestADeadWebhookDelaysNobody(t *testing.T) {
 	if n := len(dead.Wait(1)); n != 1 {
 		t.Errorf("the dead one got %d at once", n)
 	}
+}
+
+// state reads the webhook labelled default.
+func state(g *apptest.Gateway) object {
+	return g.Must("GET", "/api/events/getWebhook/sales?label=default", nil)["webhook"].(object)
+}
+
+// logged are the deliveries in a state, oldest first, as message ids.
+func logged(g *apptest.Gateway, state string) []object {
+	list := g.Must("GET", "/api/events/deliveries/sales?state="+state, nil)["deliveries"].([]any)
+	out := make([]object, len(list))
+	for i, d := range list {
+		out[len(list)-1-i] = d.(object)
+	}
+	return out
+}
+
+// TestWebhookGone: 410 disables the webhook, what waits dies with reason
+// disabled, and can be redelivered once it is enabled.
+func TestWebhookGone(t *testing.T) {
+	g, s, c := hooked(t, "--webhook-schedule", strings.Repeat("50ms,", 1000))
+	c.Next(apptest.Behavior{Status: 503}, apptest.Behavior{Status: 503})
+	c.Always(apptest.Behavior{Status: 410})
+	sent := []string{say(t, g, ana, "the receiver is gone"), say(t, g, ana, "behind it")}
+	apptest.Eventually(t, func() bool { return state(g)["enabled"] == false }, func() string { return "the webhook to be disabled" })
+	if now := state(g); now["url"] != c.URL+"/wh" || now["reason"] == nil {
+		t.Errorf("disabled by its receiver: %v", now)
+	}
+	apptest.Eventually(t, func() bool { return len(logged(g, "dead")) == 2 }, func() string { return "two dead deliveries" })
+	for _, d := range logged(g, "dead") {
+		if d["reason"] != "disabled" {
+			t.Errorf("dead because of %v", d["reason"])
+		}
+	}
+	unwanted := say(t, g, ana, "while it is disabled")
+	s.Expect("message.exchange", is{"message.id": unwanted})
+	if a := g.Do("POST", "/api/events/redeliver/sales", apptest.Token, object{"label": "default"}); a.Status != 409 {
+		t.Errorf("redelivered while disabled: %d %s", a.Status, a.Raw)
+	}
+	before := len(c.Deliveries())
+	c.Always(apptest.Behavior{})
+	hook(g, c, object{"secret": hookSecret})
+	if n := g.Must("POST", "/api/events/redeliver/sales", object{"label": "default"})["queued"]; n != 2.0 {
+		t.Errorf("%v queued, want 2", n)
+	}
+	if diff := cmp.Diff(sent, ids(c.Wait(before + 2)[before:])); diff != "" {
+		t.Errorf("redelivered (-sent +delivered):\n%s", diff)
+	}
+}
+
+// TestWebhookPausedAndResumed: one that fails for too long is paused and says
+// so; events queue, and go out in order after the next set.
+func TestWebhookPausedAndResumed(t *testing.T) {
+	g, s, c := hooked(t, "--webhook-schedule", strings.Repeat("20ms,", 1000), "--webhook-pause-after", "100ms")
+	c.Always(apptest.Behavior{Status: 503})
+	sent := []string{say(t, g, ana, "it fails")}
+	apptest.Eventually(t, func() bool { return state(g)["paused"] == true }, func() string { return "the webhook to be paused" })
+	if now := state(g); now["enabled"] != true || now["reason"] == nil {
+		t.Errorf("paused: %v", now)
+	}
+	sent = append(sent, say(t, g, ana, "while paused"), say(t, g, bruno, "and more"))
+	s.Expect("message.exchange", is{"message.id": sent[2]})
+	before := len(c.Deliveries())
+	c.Always(apptest.Behavior{})
+	hook(g, c, nil)
+	if now := state(g); now["paused"] != false || now["reason"] != nil {
+		t.Errorf("after a set: %v", now)
+	}
+	if diff := cmp.Diff(sent, ids(c.Wait(before + 3)[before:])); diff != "" {
+		t.Errorf("resumed (-sent +delivered):\n%s", diff)
+	}
+}
+
+// TestWebhookOfADeletedInstance gets nothing more, and nobody stumbles over it.
+func TestWebhookOfADeletedInstance(t *testing.T) {
+	log := &journal{}
+	g := apptest.StartLogged(t, log, "--webhook-schedule", strings.Repeat("20ms,", 1000))
+	g.Create("sales", nil)
+	g.Link("sales", olga)
+	c := apptest.NewCollector(t)
+	c.Always(apptest.Behavior{Status: 503})
+	hook(g, c, nil)
+	say(t, g, ana, "it waits")
+	c.Wait(2)
+	g.Must("DELETE", "/api/instance/delete/sales", nil)
+	g.Must("POST", "/api/instance/new", object{"name": "sales"})
+	c.Always(apptest.Behavior{})
+	hook(g, c, object{"events": []string{"instance.state"}})
+	g.Must("GET", "/api/instance/connect/sales", nil)
+	c.Expect("instance.state", is{"state": "qr_ready"})
+	got := c.Deliveries()
+	if last := got[len(got)-1]; last.Event != "instance.state" {
+		t.Errorf("of the deleted one: %s", last.Raw)
+	}
+	if strings.Contains(log.String(), `"level":"ERROR"`) {
+		t.Errorf("an error was logged:\n%s", log.String())
+	}
+}
+
+// TestWebhookMetrics: section 8, deliveries and attempts by outcome, queue,
+// downloads.
+func TestWebhookMetrics(t *testing.T) {
+	g, _, c := hooked(t, "--webhook-schedule", strings.Repeat("20ms,", 1000))
+	c.Next(apptest.Behavior{Status: 503})
+	hook(g, c, object{"secret": hookSecret, "mediaBase64": true})
+	send(t, g, ana, aPicture)
+	c.Wait(2)
+	want := []string{
+		`chasqui_webhook_deliveries_total{outcome="delivered"} 1`, `chasqui_webhook_attempts_total{outcome="failed"} 1`,
+		`chasqui_webhook_attempts_total{outcome="succeeded"} 1`, `chasqui_media_downloads_total{outcome="succeeded"} 1`,
+		`chasqui_webhook_queue_depth{state="healthy"} 0`,
+	}
+	var metrics string
+	apptest.Eventually(t, func() bool {
+		metrics = string(g.Do("GET", "/metrics", "", nil).Raw)
+		for _, line := range want {
+			if !strings.Contains(metrics, line+"\n") {
+				return false
+			}
+		}
+		return true
+	}, func() string { return strings.Join(want, "\n") + "\nin:\n" + metrics })
 }
