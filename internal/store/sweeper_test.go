@@ -52,7 +52,7 @@ func TestSweeperKeepsMessagesForTheRetention(t *testing.T) {
 }
 
 func TestSweeperKeepsMessagesForEver(t *testing.T) {
-	sweeping(t, store.SweeperOptions{Retention: 0}, func(t *testing.T, db *store.DB, id string) {
+	sweeping(t, store.SweeperOptions{Retention: 0, Every: 24 * 365 * time.Hour}, func(t *testing.T, db *store.DB, id string) {
 		recordText(t, db, id, 1)
 		time.Sleep(20 * 365 * 24 * time.Hour)
 		wantStored(t, db, id, 1)

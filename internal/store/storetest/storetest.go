@@ -15,6 +15,7 @@ import (
 	"github.com/chasqui/chasqui/internal/instance"
 	"github.com/chasqui/chasqui/internal/media"
 	"github.com/chasqui/chasqui/internal/message"
+	"github.com/chasqui/chasqui/internal/webhook"
 )
 
 // Store is what the suite asks of an implementation.
@@ -25,6 +26,9 @@ type Store interface {
 	message.Store
 	media.Store
 	chat.Store
+	webhook.Store
+	webhook.Queue
+	webhook.Bodies
 
 	Ping(ctx context.Context) error
 	Name(ctx context.Context, instanceID, jid string) (string, error)
@@ -32,6 +36,8 @@ type Store interface {
 	CountMessages(ctx context.Context, instanceID string) (int64, error)
 	MessageStatus(ctx context.Context, instanceID, chatKey, messageID string) (status string, found bool, err error)
 	SweepMessages(ctx context.Context, before time.Time, step int) (n int64, err error)
+	SweepDeliveries(ctx context.Context, state webhook.State, before time.Time, step int) (n int64, err error)
+	GiveUpPaused(ctx context.Context, before time.Time, step int) (n int64, err error)
 }
 
 // Run checks an implementation. open returns a new, empty store and closes it
@@ -39,6 +45,7 @@ type Store interface {
 func Run(t *testing.T, open func(t testing.TB) Store) {
 	for _, part := range []map[string]func(*testing.T, Store){
 		accountTests, instanceTests, recordTests, messageTests, mediaTests, chatTests,
+		webhookTests, queueTests, bodyTests,
 	} {
 		for name, test := range part {
 			t.Run(name, func(t *testing.T) { test(t, open(t)) })
