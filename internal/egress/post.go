@@ -26,9 +26,10 @@ const (
 //
 // A connection that was kept alive may have been closed by the receiver just as
 // it is used again. Nobody can know then whether the request was read, so it is
-// sent once more, on another connection, within the same attempt. That is as
-// safe as every other repeat: the receiver tells repeats by webhook-id, and the
-// bytes are the same. On a fresh connection nothing is sent twice.
+// sent again, on another kept connection or at last on a fresh one, within the
+// same attempt. That is as safe as every other repeat: the receiver tells them
+// by webhook-id, and the bytes are the same. What fails on a fresh connection is
+// not sent again.
 type Poster struct {
 	client    *Client
 	transport *http.Transport
