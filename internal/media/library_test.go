@@ -321,6 +321,7 @@ func TestFetchWithoutThePhone(t *testing.T) {
 		if _, err := h.fetch(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("no answer: %v", err)
 		}
+		synctest.Wait() // until the phone is not asked any more
 		h.source.Serve("moved", []byte("jpeg"))
 		offline := 2
 		h.source.Phone = func(_ context.Context, _ media.Key, ref media.Ref) (media.Ref, error) {
