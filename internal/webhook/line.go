@@ -143,6 +143,7 @@ func (w *Worker) endTurn(l *line, e ending) {
 		w.release(l)
 	case e == unloaded:
 		l.state, l.woken = idle, true
+		l.lease = time.Time{} // the webhook may be deleted: first see if the line is still ours
 		w.alarm(l, retryLoad)
 	case !l.unsaved && !l.inFlight:
 		w.next(l)

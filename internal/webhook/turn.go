@@ -41,6 +41,8 @@ func (w *Worker) work(l *line) ending {
 	}
 	load, err := w.load(l, limit)
 	switch {
+	case errors.Is(err, errLost):
+		return done
 	case err != nil:
 		w.mind(&w.loads, "deliveries could not be loaded", 0, err)
 		return unloaded
@@ -99,13 +101,22 @@ func (w *Worker) load(l *line, limit int) (Load, error) {
 	return load, err
 }
 
-// renewShort renews the lease of a line if an attempt might outlast it.
+// renewShort renews the lease of a line if an attempt might outlast it. It
+// fails with errLost if it is not ours any more.
 func (w *Worker) renewShort(l *line) error {
 	w.mu.Lock()
 	short := !w.covers(l)
 	w.mu.Unlock()
-	if short {
-		return w.renewLines([]string{l.id})
+	if !short {
+		return nil
+	}
+	if err := w.renewLines([]string{l.id}); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if l.lost {
+		return errLost
 	}
 	return nil
 }
