@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/chasqui/chasqui/internal/dispatch"
@@ -9,16 +11,28 @@ import (
 )
 
 // BenchmarkRecordText is what one incoming text costs: one transaction with the
-// message, the sender's name and the sequence.
+// message, the sender's name and the sequence; and what webhooks add. The line
+// is idle at first and due from then on.
 func BenchmarkRecordText(b *testing.B) {
+	for _, hooks := range []int{0, 1, 3} {
+		b.Run(fmt.Sprintf("hooks=%d", hooks), func(b *testing.B) { benchmarkRecordText(b, hooks) })
+	}
+}
+
+func benchmarkRecordText(b *testing.B, hooks int) {
 	db := open(b, newFile(b))
-	in := storetest.NewInstance(b, db, storetest.NewAccount(b, db, "acme").ID, "sales")
+	q := newQueue(b, db)
+	out := dispatch.Outbox{Encode: envelope}
+	for n := range hooks {
+		w := q.add(strconv.Itoa(n))
+		out.Hooks = append(out.Hooks, w.Hook())
+	}
 	names := []dispatch.NameRecord{{JID: "5511999999999@s.whatsapp.net", Name: "Ana"}}
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		item, e := storetest.TextItem(n)
-		item.Names = names
-		err := db.Record(b.Context(), in.ID, []dispatch.Item{item}, []*event.Event{e}, dispatch.Outbox{})
+		item.Names, e.Timestamp = names, storetest.At
+		err := db.Record(b.Context(), q.instanceID, []dispatch.Item{item}, []*event.Event{e}, out)
 		if err != nil || e.Sequence == 0 {
 			b.Fatal(e.Sequence, err)
 		}
