@@ -8,9 +8,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 TOOLS := .cache/tools
+SOAK_MINUTES ?= 60
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 build: ## build bin/chasqui, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/chasqui ./cmd/chasqui
@@ -46,6 +47,12 @@ vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities
 bench: build ## print the figures of docs/benchmarks.md
 	scripts/bench
 
+bench-webhooks: build ## print the figures of webhooks
+	scripts/bench-webhooks
+
+soak: build ## run what takes long; SOAK_MINUTES (60) says how long each part streams
+	SOAK_MINUTES=$(SOAK_MINUTES) go test ./test/soak -count=1 -v -timeout 5h
+
 fuzz: ## fuzz every parser of outside bytes, 20 s each
 	scripts/fuzz 20s
 
@@ -63,4 +70,4 @@ $(TOOLS)/versitygw: tools/s3server/go.mod
 	mkdir -p $(TOOLS)
 	cd tools/s3server && go build -o ../../$(TOOLS)/versitygw github.com/versity/versitygw/cmd/versitygw
 
-.PHONY: help build run demo test clients race lint generate verify vuln bench fuzz
+.PHONY: help build run demo test clients race lint generate verify vuln bench bench-webhooks soak fuzz

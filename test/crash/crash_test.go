@@ -18,7 +18,7 @@ import (
 const (
 	token = "crash-test-account-token"
 	owner = "5511900000001"
-	kills = 24
+	kills = 50
 )
 
 type object = map[string]any
@@ -39,12 +39,16 @@ func gateway(t *testing.T, network, data string) *proctest.Process {
 
 // TestKillLosesNoMessage: contract/events.md section 5, Durable. Two people
 // write to one instance without pause while the gateway is killed again and
-// again; afterwards every message that was sent is stored exactly once.
+// again; afterwards every message that was sent is stored exactly once, and a
+// webhook receiver has each at least once, in order.
 func TestKillLosesNoMessage(t *testing.T) {
 	network := proctest.Start(t, "network")
 	data := t.TempDir()
 	g := gateway(t, network.URL, data)
 	link(t, g)
+	hook := newReceiver(t)
+	g.Do("POST", "/api/events/webhook/sales", token,
+		object{"enabled": true, "url": hook.URL, "events": []string{"message.exchange"}}, nil)
 
 	senders := []string{"5511900000002", "5511900000003"}
 	for _, s := range senders {
@@ -69,7 +73,10 @@ func TestKillLosesNoMessage(t *testing.T) {
 		t.Fatalf("only %d messages were sent during %d kills", len(sent), kills)
 	}
 	stored := waitStored(t, filepath.Join(data, "chasqui.db"), len(sent))
+	eventually(t, func() bool { return hook.count() >= len(sent) },
+		func() string { return fmt.Sprintf("%d of %d messages were delivered", hook.count(), len(sent)) })
 	g.Terminate()
+	hook.check(t, sent)
 	for _, id := range sent {
 		if n := stored[id]; n != 1 {
 			t.Errorf("message %s is stored %d times", id, n)
