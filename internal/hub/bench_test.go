@@ -26,7 +26,7 @@ import (
 
 // The clients of these benchmarks live in another process, which is this test
 // binary again, so that what is measured is the server alone: its CPU time,
-// which other load on the machine disturbs least. Compare hub with raw: the
+// which other load on the machine disturbs least. Compare a form with raw: the
 // same bytes written by a bare loop.
 
 const crowdEnv = "CHASQUI_HUB_CROWD" // "<url> <number of clients>"
@@ -80,10 +80,18 @@ func crowd(b *testing.B, url string, n int) {
 	})
 }
 
+// eachForm runs a benchmark of the hub over each of its forms.
+func eachForm(b *testing.B, bench func(b *testing.B, opts hub.Options)) {
+	if runtime.GOOS == "linux" {
+		b.Run("epoll", func(b *testing.B) { bench(b, hub.Options{}) })
+	}
+	b.Run("portable", func(b *testing.B) { bench(b, hub.Options{Portable: true}) })
+}
+
 // openCrowd is a hub with n clients in another process.
-func openCrowd(b *testing.B, n int) *place {
+func openCrowd(b *testing.B, opts hub.Options, n int) *place {
 	b.Helper()
-	p := open(b, hub.Options{})
+	p := open(b, opts)
 	crowd(b, strings.Replace(p.srv.URL, "http", "ws", 1)+"/"+sales, n)
 	p.clients(n)
 	return p
@@ -180,8 +188,8 @@ var kilobyte = strings.Repeat("x", 1<<10)
 
 // One event of 1 KB to 1,000 clients.
 func BenchmarkSingle(b *testing.B) {
-	b.Run("hub", func(b *testing.B) {
-		p := openCrowd(b, crowdSize)
+	eachForm(b, func(b *testing.B, opts hub.Options) {
+		p := openCrowd(b, opts, crowdSize)
 		paced(b, 20*time.Millisecond, crowdSize, func() { p.publish(kilobyte) })
 	})
 	b.Run("raw", func(b *testing.B) {
@@ -198,8 +206,8 @@ func BenchmarkSingle(b *testing.B) {
 // 64 events of 1 KB at once to 1,000 clients.
 func BenchmarkBurst(b *testing.B) {
 	const burst = 64
-	b.Run("hub", func(b *testing.B) {
-		p := openCrowd(b, crowdSize)
+	eachForm(b, func(b *testing.B, opts hub.Options) {
+		p := openCrowd(b, opts, crowdSize)
 		paced(b, 300*time.Millisecond, burst*crowdSize, func() {
 			for range burst {
 				p.publish(kilobyte)
@@ -234,7 +242,7 @@ func BenchmarkPublishNobody(b *testing.B) {
 
 // Memory of an idle client: RSS after a collection, without the kernel's part.
 func BenchmarkIdleMemory(b *testing.B) {
-	b.Run("plain", func(b *testing.B) { idle(b, open(b, hub.Options{}), 10000) })
+	eachForm(b, func(b *testing.B, opts hub.Options) { idle(b, open(b, opts), 10000) })
 	b.Run("tls", func(b *testing.B) {
 		p := &place{t: b, hub: newHub(hub.Options{})}
 		p.hub.Stream(sales)
@@ -250,10 +258,15 @@ func idle(b *testing.B, p *place, n int) {
 	url := strings.Replace(p.srv.URL, "http", "ws", 1) + "/" + sales
 	p.dialWith(p.dialer(), "").vanish() // what the first client alone makes us allocate
 	p.clients(0)
-	before := rss(b)
+	before, goroutines := rss(b), runtime.NumGoroutine()
 	crowd(b, url, n)
-	p.clients(n)
-	eventually(b, "the server's goroutines of the requests to end", func() bool { return runtime.NumGoroutine() < n+100 })
+	for some := 1000; some <= n; some += 1000 { // each with patience: handshakes take time
+		eventually(b, fmt.Sprintf("%d clients", some), func() bool { return p.hub.Count(sales) >= some })
+	}
+	readers := n - p.hub.Stats().Polled
+	eventually(b, "the server's goroutines of the requests to end", func() bool {
+		return runtime.NumGoroutine() <= goroutines+readers+10
+	})
 	for b.Loop() { // measured once, whatever b.N
 	}
 	b.ReportMetric(float64(rss(b)-before)/float64(n), "rss-B/client")

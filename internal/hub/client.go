@@ -13,12 +13,10 @@ import (
 // Whoever sets busy through claim owns the socket for writing and the fields
 // marked "owner", until next finds nothing to do.
 type client struct {
-	hub    *Hub
 	stream *Stream
 	tr     transport
 	by     owner
-	id     uuid.UUID
-	since  int64 // Unix, in nanoseconds
+	id     uuid.UUID // of version 7: it says when the client came
 
 	mu      sync.Mutex // guards up to pong
 	open    bool       // tr is there; until then the upgrade owns the socket
@@ -27,7 +25,7 @@ type client struct {
 	ping    bool   // one is to be sent
 	closing bool   // nothing but a close frame is sent after the frame in progress
 	bye     uint16 // its code, 0 once it is under way
-	pong    []byte // a frame to send; a newer ping replaces it
+	pong    *[]byte // a frame to send, nil for none; a newer ping replaces it
 
 	form     form
 	ended    bool   // not to be watched any more; guarded by Hub.watchMu
@@ -42,15 +40,26 @@ type client struct {
 	heardAt  atomic.Int64  // Hub.now when it last sent a byte
 	deadline atomic.Int64  // Hub.now at which a closing client is dropped; 0: open
 
-	lags      atomic.Int32 // goroutines that wait for the socket, or are about to end
-	peerDone  atomic.Bool  // its close frame has come
-	deaf      atomic.Bool  // it broke the protocol: its close frame would not be understood
-	closeSent atomic.Bool  // ours has gone
-	dropped   atomic.Bool  // ended without a close frame
+	lags  atomic.Int32  // those who wait for the socket, or are about to end that
+	state atomic.Uint32 // any of the following
 
 	due wheelEntry
 	in  *inbound // for the reader
 }
+
+// What may be true of a client, in client.state. None of it ends again.
+const (
+	peerDone  = 1 << iota // its close frame has come
+	deaf                  // it broke the protocol: its close frame would not be understood
+	closeSent             // ours has gone
+	dropped               // ended without a close frame
+)
+
+// is reports that any of the given is true.
+func (c *client) is(state uint32) bool { return c.state.Load()&state != 0 }
+
+// become makes it true and reports that it was not before.
+func (c *client) become(state uint32) bool { return c.state.Or(state)&state == 0 }
 
 // unit is what a part is the rest of.
 type unit uint8
@@ -83,7 +92,7 @@ func (c *client) offer(b *batch, a *attempt) bool {
 	if !c.claim() {
 		c.mu.Unlock()
 		if c.waiting(b.to) > Window {
-			c.hub.cut(c)
+			c.stream.hub.cut(c)
 		}
 		return false
 	}
@@ -193,7 +202,7 @@ func (c *client) control() ([]byte, unit) {
 	case c.closing:
 		return nil, closeUnit
 	case c.pong != nil:
-		p := c.pong
+		p := *c.pong
 		c.pong = nil
 		return p, controlUnit
 	case c.ping:
@@ -219,7 +228,7 @@ func (c *client) took(a *attempt, n int) {
 		c.pos.Store(c.pos.Load() + 1)
 		c.count(1, 0)
 	case closeUnit:
-		c.closeSent.Store(true)
+		c.become(closeSent)
 	}
 }
 
@@ -245,8 +254,8 @@ func (c *client) passed(frames []*frame, n int) {
 func (c *client) count(frames, bytes int) {
 	c.frames.Store(c.frames.Load() + int64(frames))
 	c.bytes.Store(c.bytes.Load() + int64(bytes))
-	c.hub.stats.frames.Add(int64(frames))
-	c.hub.stats.bytes.Add(int64(bytes))
+	c.stream.hub.stats.frames.Add(int64(frames))
+	c.stream.hub.stats.bytes.Add(int64(bytes))
 }
 
 // lag leaves the claimed socket to whoever waits for it: a goroutine of the
@@ -257,12 +266,12 @@ func (c *client) lag() bool {
 		c.mu.Unlock()
 		return false
 	}
-	c.progress.Store(c.hub.now())
+	c.progress.Store(c.stream.hub.now())
 	c.lags.Add(1)
 	var err error
 	switch tr := c.tr.(type) {
 	case blocking:
-		c.hub.wg.Go(func() { c.catchUp(tr) }) // the reader still counts, so Wait cannot have returned
+		c.stream.hub.wg.Go(func() { c.catchUp(tr) }) // the reader still counts, so Wait cannot have returned
 	case polled:
 		err = tr.awaitRoom(true)
 	}
@@ -270,8 +279,8 @@ func (c *client) lag() bool {
 	if err != nil {
 		c.tr.abort() // nobody would go on with it
 	}
-	c.hub.watch(c)
-	c.hub.unwatch(c) // if it has caught up already
+	c.stream.hub.watch(c)
+	c.stream.hub.unwatch(c) // if it has caught up already
 	return false
 }
 
@@ -279,13 +288,13 @@ func (c *client) lag() bool {
 // its connection has ended.
 func (c *client) catchUp(tr blocking) {
 	defer c.caughtUp()
-	a := c.hub.attempt()
-	defer c.hub.release(a)
+	a := c.stream.hub.attempt()
+	defer c.stream.hub.release(a)
 	for drained := false; !drained; {
 		if !c.await(tr, a) {
 			return
 		}
-		c.progress.Store(c.hub.now())
+		c.progress.Store(c.stream.hub.now())
 		var ok bool
 		if drained, ok = c.writeOut(a); !ok {
 			return
@@ -302,7 +311,7 @@ func (c *client) writable(a *attempt) {
 	before := c.bytes.Load()
 	drained, ok := c.writeOut(a)
 	if c.bytes.Load() != before {
-		c.progress.Store(c.hub.now())
+		c.progress.Store(c.stream.hub.now())
 	}
 	if drained || !ok {
 		c.caughtUp()
@@ -322,7 +331,7 @@ func (c *client) caughtUp() {
 		c.tr.abort() // it would be told of room for ever
 	}
 	c.stream.trimmed()
-	c.hub.unwatch(c)
+	c.stream.hub.unwatch(c)
 }
 
 // await waits until the socket has taken part of one frame.
@@ -374,7 +383,7 @@ func (c *client) sendPing() {
 func (c *client) answer(payload []byte) {
 	f := pongFrame(payload)
 	c.mu.Lock()
-	c.pong = f
+	c.pong = &f
 	mine := c.claim()
 	c.mu.Unlock()
 	c.sendIf(mine)
@@ -402,8 +411,8 @@ func (c *client) close(code int) bool {
 
 // leave takes a closing client out of its stream and sets its time limit.
 func (c *client) leave() {
-	c.deadline.Store(c.hub.now() + int64(c.hub.opts.CloseWait))
-	c.hub.watch(c) // first, so that Stop sees the client in one place or the other
+	c.deadline.Store(c.stream.hub.now() + int64(c.stream.hub.opts.CloseWait))
+	c.stream.hub.watch(c) // first, so that Stop sees the client in one place or the other
 	c.stream.remove(c)
 }
 
@@ -423,8 +432,8 @@ func (c *client) sendIf(mine bool) {
 	if !mine {
 		return
 	}
-	a := c.hub.attempt()
-	defer c.hub.release(a)
+	a := c.stream.hub.attempt()
+	defer c.stream.hub.release(a)
 	if c.pump(a) {
 		c.stream.trimmed() // the flusher may have passed it by in the meantime
 	}
@@ -435,10 +444,10 @@ func (c *client) sendIf(mine bool) {
 // it closes its own.
 func (c *client) hangUp() {
 	switch {
-	case !c.closeSent.Load():
-	case c.peerDone.Load():
+	case !c.is(closeSent):
+	case c.is(peerDone):
 		c.tr.close()
-	case c.deaf.Load():
+	case c.is(deaf):
 		c.tr.closeWrite()
 	}
 }

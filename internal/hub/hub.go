@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unique"
 )
 
 // Options tune the hub. A zero value stands for the default.
@@ -172,8 +171,8 @@ func (h *Hub) Clients(instanceID string) []Client {
 	list := make([]Client, 0, len(clients))
 	for _, c := range clients {
 		list = append(list, Client{
-			ID: c.id.String(), RemoteAddress: c.by.address, UserAgent: c.by.agent.Value(), TokenType: c.by.tokenType.Value(),
-			ConnectedAt: time.Unix(0, c.since).UTC(), FramesSent: c.frames.Load(), BytesSent: c.bytes.Load(),
+			ID: c.id.String(), RemoteAddress: c.by.address, UserAgent: c.by.agent.Value(), TokenType: c.by.token.Value().kind,
+			ConnectedAt: time.Unix(c.id.Time().UnixTime()).UTC(), FramesSent: c.frames.Load(), BytesSent: c.bytes.Load(),
 			Pending: int(c.waiting(head)),
 		})
 	}
@@ -193,15 +192,13 @@ func (h *Hub) Close(instanceID, clientID string, code int) int {
 // CloseToken closes what was opened with a token, by its ID, and returns how
 // many connections there were.
 func (h *Hub) CloseToken(tokenID string, code int) int {
-	token := unique.Make(tokenID)
-	return h.closeIf(code, func(c *client) bool { return c.by.token == token })
+	return h.closeIf(code, func(c *client) bool { return c.by.token.Value().id == tokenID })
 }
 
 // CloseAccount closes what an account opened with its own token or those of its
 // instances, and returns how many connections there were.
 func (h *Hub) CloseAccount(accountID string, code int) int {
-	account := unique.Make(accountID)
-	return h.closeIf(code, func(c *client) bool { return c.by.account == account })
+	return h.closeIf(code, func(c *client) bool { return c.by.token.Value().account == accountID })
 }
 
 func (h *Hub) closeIf(code int, match func(*client) bool) int {
@@ -293,7 +290,7 @@ func (h *Hub) cut(c *client) {
 
 // drop ends a connection without a close frame.
 func (h *Hub) drop(c *client, why string) {
-	if c.dropped.CompareAndSwap(false, true) {
+	if c.become(dropped) {
 		h.stats.dropped.Add(1)
 		h.log.Debug("WebSocket client dropped", "instance_id", c.stream.id, "client_id", c.id, "reason", why)
 		c.tr.abort()

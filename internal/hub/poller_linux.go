@@ -92,7 +92,7 @@ func (p *poller) take(conn *net.TCPConn) (*pollSocket, error) {
 	if err = errors.Join(err, cerr); err != nil {
 		return nil, fmt.Errorf("duplicate a descriptor: %w", err)
 	}
-	return &pollSocket{poller: p, fd: int32(fd)}, nil // descriptors are small
+	return &pollSocket{fd: int32(fd)}, nil // descriptors are small
 }
 
 func (p *poller) put(s *pollSocket) {
@@ -214,7 +214,6 @@ func (p *poller) end(s *pollSocket) {
 // the last system call on it has returned. close and abort only shut the
 // connection down, which the poller then notices.
 type pollSocket struct {
-	poller     *poller
 	client     *client
 	fd         int32
 	generation int32        // which owner of the descriptor's number this is
@@ -274,7 +273,7 @@ func (s *pollSocket) awaitRoom(on bool) error {
 	if on {
 		events |= unix.EPOLLOUT
 	}
-	return s.poller.control(unix.EPOLL_CTL_MOD, s, events)
+	return s.client.stream.hub.poller.control(unix.EPOLL_CTL_MOD, s, events)
 }
 
 func (s *pollSocket) closeWrite() { s.shutdown(unix.SHUT_WR) }

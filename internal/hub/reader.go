@@ -19,9 +19,9 @@ var pieces = sync.Pool{New: func() any { return new([4 << 10]byte) }}
 // run reads until the connection ends, and is what the client's life depends
 // on.
 func (c *client) run(tr blocking) {
-	defer c.hub.forget(c)
+	defer c.stream.hub.forget(c)
 	room := make([]byte, heartbeatRoom)
-	for !c.deaf.Load() && !c.peerDone.Load() {
+	for !c.is(deaf|peerDone) {
 		n, err := tr.read(room)
 		if err != nil {
 			return
@@ -62,19 +62,19 @@ func (c *client) discard(tr blocking) {
 // hear takes in one piece. After the client's close frame, or what breaks the
 // protocol, nothing more is understood.
 func (c *client) hear(p []byte) {
-	if c.deaf.Load() || c.peerDone.Load() {
+	if c.is(deaf | peerDone) {
 		return
 	}
-	c.heardAt.Store(c.hub.now())
+	c.heardAt.Store(c.stream.hub.now())
 	var h heard
 	code := c.feed(p, &h)
 	switch {
 	case code != 0:
-		c.deaf.Store(true)
-		c.hub.stats.refused.Add(1)
+		c.become(deaf)
+		c.stream.hub.stats.refused.Add(1)
 		c.close(code)
 	case h.closed:
-		c.peerDone.Store(true)
+		c.become(peerDone)
 		c.close(h.code)
 		c.hangUp()
 	case h.pinged:
@@ -86,13 +86,13 @@ func (c *client) hear(p []byte) {
 // frame or a message.
 func (c *client) feed(p []byte, h *heard) int {
 	if c.in == nil {
-		c.in = c.hub.inbounds.Get().(*inbound)
+		c.in = c.stream.hub.inbounds.Get().(*inbound)
 		c.in.deflate = c.form == deflated
 	}
 	code := c.in.feed(p, h)
 	if c.in.between() {
 		c.in.reset()
-		c.hub.inbounds.Put(c.in)
+		c.stream.hub.inbounds.Put(c.in)
 		c.in = nil
 	}
 	return code

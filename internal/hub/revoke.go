@@ -1,7 +1,5 @@
 package hub
 
-import "unique"
-
 // The kinds of token that a socket may have been opened with, as in
 // Owner.TokenType.
 const (
@@ -12,8 +10,10 @@ const (
 // RevokeAccount closes with CloseToken what was opened with an account's own
 // token; sockets of its instances' tokens stay.
 func (h *Hub) RevokeAccount(accountID string) int {
-	account, own := unique.Make(accountID), unique.Make(tokenAccount)
-	return h.closeIf(CloseToken, func(c *client) bool { return c.by.account == account && c.by.tokenType == own })
+	return h.closeIf(CloseToken, func(c *client) bool {
+		t := c.by.token.Value()
+		return t.account == accountID && t.kind == tokenAccount
+	})
 }
 
 // RevokeInstance closes with CloseToken what was opened with an instance's own
@@ -23,6 +23,5 @@ func (h *Hub) RevokeInstance(instanceID string) int {
 	if s == nil {
 		return 0
 	}
-	own := unique.Make(tokenInstance)
-	return s.closeIf(CloseToken, func(c *client) bool { return c.by.tokenType == own })
+	return s.closeIf(CloseToken, func(c *client) bool { return c.by.token.Value().kind == tokenInstance })
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 	"unique"
 
 	"github.com/gobwas/ws"
@@ -28,17 +27,21 @@ type Owner struct {
 // maxUserAgent bounds what is kept of a client's own description, in bytes.
 const maxUserAgent = 256
 
-// owner is an Owner as it is kept: many clients share an account, a token and a
-// user agent, of which one copy is enough.
+// owner is an Owner as it is kept: many clients share a token and a user agent,
+// of which one copy is enough.
 type owner struct {
-	account, tokenType, token, agent unique.Handle[string]
-	address                          string
+	token   unique.Handle[token]
+	agent   unique.Handle[string]
+	address string
 }
+
+// token is what a connection was opened with.
+type token struct{ account, kind, id string }
 
 func keep(by Owner) owner {
 	agent := strings.ToValidUTF8(by.UserAgent[:min(len(by.UserAgent), maxUserAgent)], "")
 	return owner{
-		account: unique.Make(by.AccountID), tokenType: unique.Make(by.TokenType), token: unique.Make(by.TokenID),
+		token: unique.Make(token{account: by.AccountID, kind: by.TokenType, id: by.TokenID}),
 		agent: unique.Make(agent), address: strings.Clone(by.RemoteAddress),
 	}
 }
@@ -59,7 +62,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, instanceID string, b
 	if s == nil {
 		return fault.InstanceNotFound()
 	}
-	c := &client{hub: h, stream: s, id: newID(), by: keep(by), since: time.Now().UnixNano(), index: -1, busy: true}
+	c := &client{stream: s, id: newID(), by: keep(by), index: -1, busy: true}
 	up, packed := h.upgrader(r)
 	up.Header = w.Header() // the caller's: request id, rate limit
 	if packed {
@@ -130,7 +133,7 @@ func (h *Hub) connect(c *client, conn net.Conn, early []byte) {
 	c.opened()
 	h.wheel.put(c, min(h.opts.Ping, h.opts.Timeout))
 	h.stats.opened.Add(1)
-	h.log.Debug("WebSocket client connected", "instance_id", c.stream.id, "client_id", c.id, "token_type", c.by.tokenType.Value())
+	h.log.Debug("WebSocket client connected", "instance_id", c.stream.id, "client_id", c.id, "token_type", c.by.token.Value().kind)
 }
 
 // checkUpgrade makes sure that the upgrade cannot be refused half way, where
