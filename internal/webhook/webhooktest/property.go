@@ -23,23 +23,23 @@ type Backend interface {
 	Record(ctx context.Context, instanceID string, hooks []webhook.Hook, t event.Type, body []byte) (eventID string, err error)
 }
 
-// Instance is the ID of the instance whose webhooks the property uses. It must
-// exist in the backend.
-const Instance = "instance-1"
-
 // Property checks on random histories that no delivery is lost, none is
 // attempted after its success was settled, no two attempts of a webhook run at
 // once, and the order rule of strict webhooks holds: while workers come, go,
 // crash and lose the store long enough for their leases to end, and receivers
 // refuse, fail, stall and recover.
 //
-// open is called in the bubble of a synctest.
-func Property(t *testing.T, open func(t testing.TB) Backend) {
+// open returns an empty backend and an instance in it. It is called in the
+// bubble of a synctest.
+func Property(t *testing.T, open func(t testing.TB) (b Backend, instanceID string)) {
 	t.Helper()
 	rapid.Check(t, func(rt *rapid.T) {
 		history := rapid.SliceOfN(steps(), 1, 40).Draw(rt, "history")
 		var broken error
-		synctest.Test(t, func(t *testing.T) { broken = play(t, open(t), history) })
+		synctest.Test(t, func(t *testing.T) {
+			b, instanceID := open(t)
+			broken = play(t, b, instanceID, history)
+		})
 		if broken != nil {
 			rt.Fatal(broken)
 		}
@@ -91,8 +91,9 @@ func steps() *rapid.Generator[step] {
 // world is the backend with everything around it.
 type world struct {
 	Backend
-	t         *testing.T
-	receivers *receivers
+	t          *testing.T
+	instanceID string
+	receivers  *receivers
 	hooks     []webhook.Hook
 	nodes     [workers]*node
 	started   int
@@ -106,11 +107,11 @@ type node struct {
 	out   *line
 }
 
-func play(t *testing.T, b Backend, history []step) error {
-	w := &world{Backend: b, t: t, receivers: newReceivers(b)}
+func play(t *testing.T, b Backend, instanceID string, history []step) error {
+	w := &world{Backend: b, t: t, instanceID: instanceID, receivers: newReceivers(b, instanceID)}
 	for i := range webhooks {
 		hook := webhook.Webhook{
-			ID: fmt.Sprintf("0197d0a2-0000-7000-8000-%012d", i), InstanceID: Instance, Label: fmt.Sprint(i), Enabled: true,
+			ID: fmt.Sprintf("0197d0a2-0000-7000-8000-%012d", i), InstanceID: instanceID, Label: fmt.Sprint(i), Enabled: true,
 			URL: fmt.Sprint("http://receiver/", i), Ordering: webhook.Strict,
 		}
 		if err := b.PutWebhook(t.Context(), hook); err != nil {
@@ -208,7 +209,7 @@ func (w *world) record(n int) error {
 	}
 	for range n {
 		w.events++
-		if _, err := w.Record(w.t.Context(), Instance, w.hooks, event.TypeCall, []byte(fmt.Sprint(w.events))); err != nil {
+		if _, err := w.Record(w.t.Context(), w.instanceID, w.hooks, event.TypeCall, []byte(fmt.Sprint(w.events))); err != nil {
 			return err
 		}
 	}
@@ -250,7 +251,7 @@ func (w *world) waitForAll() error {
 		if err := w.receivers.broken(); err != nil {
 			return err
 		}
-		pending, err := w.ListDeliveries(w.t.Context(), Instance, webhook.Query{State: webhook.Pending, Limit: 1})
+		pending, err := w.ListDeliveries(w.t.Context(), w.instanceID, webhook.Query{State: webhook.Pending, Limit: 1})
 		if err != nil {
 			return err
 		}
@@ -263,7 +264,7 @@ func (w *world) waitForAll() error {
 
 // counted checks that every event reached every receiver and is delivered.
 func (w *world) counted() error {
-	list, err := w.ListDeliveries(w.t.Context(), Instance, webhook.Query{State: webhook.Delivered, Limit: 1 << 20})
+	list, err := w.ListDeliveries(w.t.Context(), w.instanceID, webhook.Query{State: webhook.Delivered, Limit: 1 << 20})
 	if err != nil {
 		return err
 	}

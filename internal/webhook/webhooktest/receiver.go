@@ -28,7 +28,8 @@ const (
 
 // receivers are the webhooks' receivers, who watch the promises.
 type receivers struct {
-	store webhook.Store
+	store      webhook.Store
+	instanceID string
 
 	mu      sync.Mutex // guards the rest
 	all     [webhooks]receiver
@@ -45,8 +46,8 @@ type receiver struct {
 
 var errBrokenConnection = errors.New("connection refused")
 
-func newReceivers(store webhook.Store) *receivers {
-	r := &receivers{store: store}
+func newReceivers(store webhook.Store, instanceID string) *receivers {
+	r := &receivers{store: store, instanceID: instanceID}
 	for i := range r.all {
 		r.all[i] = receiver{refusals: map[int]int{}, refused: map[int]int{}, accepted: map[int]bool{}}
 	}
@@ -116,7 +117,7 @@ func (r *receivers) post(ctx context.Context, q webhook.Request) (webhook.Respon
 
 // settled reports whether a delivery's success is in the store.
 func (r *receivers) settled(ctx context.Context, id string, i int) (bool, error) {
-	list, err := r.store.ListDeliveries(ctx, Instance, webhook.Query{
+	list, err := r.store.ListDeliveries(ctx, r.instanceID, webhook.Query{
 		Label: fmt.Sprint(i), State: webhook.Delivered, Limit: 1 << 20,
 	})
 	return slices.ContainsFunc(list, func(d webhook.Delivery) bool { return d.ID == id }), err
