@@ -149,7 +149,12 @@ func (w *Worker) attempt(l *line, j *Job) (e ending, stop bool) {
 	r.Now = w.clock.now()
 	r.SinceFirst, r.SinceFailing = w.clock.since(j.FirstAttempt), w.clock.since(l.hook.FailingSince)
 	r.Random = w.opts.Rand()
-	return w.close(l, j, &r, context.Cause(ctx))
+	o, health := w.policy.Judge(&l.hook, j, r)
+	e, stop, counts := w.close(l, &o, health, &r, context.Cause(ctx))
+	if counts {
+		w.tell(&l.hook, &o, health)
+	}
+	return e, stop
 }
 
 // open begins an attempt, unless the line has to stop.
@@ -167,25 +172,25 @@ func (w *Worker) open(l *line, cancel func(error)) bool {
 }
 
 // close ends an attempt. A failure that we caused ourselves, or that an older
-// configuration had, is not counted.
-func (w *Worker) close(l *line, j *Job, r *Result, cause error) (e ending, stop bool) {
+// configuration had, does not count.
+func (w *Worker) close(l *line, o *Outcome, health *Health, r *Result, cause error) (e ending, stop, counts bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.cancel = nil
 	w.silence(l)
 	if r.verdict() != success && (l.changed || cancelledByUs(cause)) {
 		w.stats.putBack.Add(1)
-		return more, true
+		return more, true, false
 	}
-	o, health := w.policy.Judge(&l.hook, j, *r)
-	l.result.Outcomes = append(l.result.Outcomes, o)
+	l.result.Outcomes = append(l.result.Outcomes, *o)
 	if health != nil {
 		l.result.Health = health
 		l.hook.FailingSince = health.FailingSince
 	}
 	w.save(l)
-	w.count(&o)
-	return w.follow(l, &o, health, r)
+	w.count(o)
+	e, stop = w.follow(l, o, health, r)
+	return e, stop, true
 }
 
 func cancelledByUs(cause error) bool {

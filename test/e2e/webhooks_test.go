@@ -291,3 +291,35 @@ func TestWebhookMetrics(t *testing.T) {
 		return true
 	}, func() string { return strings.Join(want, "\n") + "\nin:\n" + metrics })
 }
+
+// TestWebhookLogsKeepSecrets: section 8, a log line names instance, webhook and
+// delivery, never the URL's query, a header, the secret or the text.
+func TestWebhookLogsKeepSecrets(t *testing.T) {
+	log := &journal{}
+	g := apptest.StartLogged(t, log, "--webhook-schedule", strings.Repeat("20ms,", 1000))
+	g.Create("sales", nil)
+	g.Link("sales", olga)
+	c := apptest.NewCollector(t)
+	c.Next(apptest.Behavior{Status: 503}, apptest.Behavior{Reset: true})
+	hook(g, c, object{
+		"url": c.URL + "/wh?key=hidden-in-the-query", "secret": hookSecret, "authorization": "Bearer hidden-authorization",
+		"headers": object{"X-Key": "hidden-header"},
+	})
+	say(t, g, ana, "a confidential word")
+	id := c.Wait(3)[0].ID
+	hook(g, c, object{"url": "http://127.0.0.1:1/wh?key=hidden-in-the-query"})
+	say(t, g, ana, "a confidential answer")
+	apptest.Eventually(t, func() bool { return strings.Count(log.String(), `"a webhook fails"`) == 2 }, log.String)
+	g.Shutdown()
+	text := log.String()
+	for _, secret := range []string{apptest.Token, hookSecret, "hidden-", "confidential"} {
+		if i := strings.Index(text, secret); i >= 0 {
+			t.Errorf("the log holds %q: ...%s", secret, text[max(0, i-200):min(len(text), i+100)])
+		}
+	}
+	for _, line := range []string{`"label":"default"`, `"delivery_id":"` + id + `"`, `"a webhook works again"`} {
+		if !strings.Contains(text, line) {
+			t.Errorf("the log does not hold %s:\n%s", line, text)
+		}
+	}
+}
