@@ -196,6 +196,9 @@ func (db *DB) DeleteInstance(ctx context.Context, id string) error {
 	if err := db.deleteQueue(ctx, id); err != nil {
 		return err
 	}
+	if err := db.deleteFiles(ctx, id); err != nil {
+		return err
+	}
 	return db.updateInstance(ctx, func(ctx context.Context, q *sqlgen.Queries) (int64, error) {
 		return q.DeleteInstance(ctx, id)
 	})

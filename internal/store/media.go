@@ -94,6 +94,30 @@ func (db *DB) DeleteFile(ctx context.Context, instanceID string, key media.Key) 
 	})
 }
 
+// SweepFiles forgets files that went into buckets, or that could not be had,
+// before that time, at most step of each kind and the oldest first, and returns
+// how many. The objects stay; files on the disk are the business of
+// media.Sweeper.
+func (db *DB) SweepFiles(ctx context.Context, before time.Time, step int) (n int64, err error) {
+	err = db.transact(ctx, func(ctx context.Context, q *sqlgen.Queries) error {
+		kept, err := q.SweepFilesInBucket(ctx, sqlgen.SweepFilesInBucketParams{Before: fromTime(before), Step: int32(step)})
+		if err != nil {
+			return err
+		}
+		failed, err := q.SweepFailedFiles(ctx, sqlgen.SweepFailedFilesParams{Before: fromTime(before), Step: int32(step)})
+		n = kept + failed
+		return err
+	})
+	return n, err
+}
+
+// deleteFiles forgets the files of an instance, in steps.
+func (db *DB) deleteFiles(ctx context.Context, instanceID string) error {
+	return db.inSteps(ctx, func(ctx context.Context, q *sqlgen.Queries) (int64, error) {
+		return q.DeleteSomeFiles(ctx, sqlgen.DeleteSomeFilesParams{InstanceID: instanceID, Step: deleteStep})
+	})
+}
+
 // wantFiles notes the files of recorded events as wanted for the instance's
 // bucket. One that is known already stays as it is.
 func (db *DB) wantFiles(

@@ -117,6 +117,9 @@ func (s *Sweeper) sweep(ctx context.Context) {
 		s.steps(ctx, "old messages deleted", func(step int) (int64, error) {
 			return s.db.SweepMessages(ctx, before, step)
 		})
+		s.steps(ctx, "records of old files deleted", func(step int) (int64, error) {
+			return s.db.SweepFiles(ctx, before, step)
+		})
 	}
 	before := now.Add(-s.opts.WebhookRetention)
 	s.steps(ctx, "deliveries of paused webhooks given up", func(step int) (int64, error) {

@@ -26,6 +26,10 @@ CREATE INDEX media_files_wanted ON media_files (next_at) WHERE state = 'wanted';
 
 CREATE INDEX media_files_on_disk ON media_files (stored_at) WHERE state = 'stored' AND place = 'disk';
 
+CREATE INDEX media_files_in_bucket ON media_files (stored_at) WHERE state = 'stored' AND place = 's3';
+
+CREATE INDEX media_files_failed ON media_files (next_at) WHERE state = 'failed';
+
 CREATE TABLE media_buckets (
     instance_id TEXT PRIMARY KEY REFERENCES instances (id) ON DELETE CASCADE,
     enabled     BOOLEAN NOT NULL,

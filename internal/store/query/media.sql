@@ -46,6 +46,27 @@ DELETE FROM media_files
 WHERE instance_id = @instance_id AND chat_key = @chat_key
     AND sender_key = @sender_key AND message_id = @message_id;
 
+-- name: SweepFilesInBucket :execrows
+DELETE FROM media_files
+WHERE (media_files.instance_id, media_files.chat_key, media_files.sender_key, media_files.message_id) IN (
+    SELECT f.instance_id, f.chat_key, f.sender_key, f.message_id FROM media_files AS f
+    WHERE f.state = 'stored' AND f.place = 's3' AND f.stored_at < @before
+    ORDER BY f.stored_at LIMIT @step
+);
+
+-- name: SweepFailedFiles :execrows
+DELETE FROM media_files
+WHERE (media_files.instance_id, media_files.chat_key, media_files.sender_key, media_files.message_id) IN (
+    SELECT f.instance_id, f.chat_key, f.sender_key, f.message_id FROM media_files AS f
+    WHERE f.state = 'failed' AND f.next_at < @before
+    ORDER BY f.next_at LIMIT @step
+);
+
+-- name: DeleteSomeFiles :execrows
+DELETE FROM media_files WHERE media_files.instance_id = @instance_id AND media_files.message_id IN (
+    SELECT f.message_id FROM media_files AS f WHERE f.instance_id = @instance_id LIMIT @step
+);
+
 -- name: GetBucket :one
 SELECT * FROM media_buckets WHERE instance_id = @instance_id;
 

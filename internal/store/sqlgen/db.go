@@ -96,6 +96,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteSomeDeliveriesStmt, err = db.PrepareContext(ctx, deleteSomeDeliveries); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteSomeDeliveries: %w", err)
 	}
+	if q.deleteSomeFilesStmt, err = db.PrepareContext(ctx, deleteSomeFiles); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteSomeFiles: %w", err)
+	}
 	if q.deleteSomeMessagesStmt, err = db.PrepareContext(ctx, deleteSomeMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteSomeMessages: %w", err)
 	}
@@ -330,6 +333,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.sweepDeliveriesStmt, err = db.PrepareContext(ctx, sweepDeliveries); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepDeliveries: %w", err)
 	}
+	if q.sweepFailedFilesStmt, err = db.PrepareContext(ctx, sweepFailedFiles); err != nil {
+		return nil, fmt.Errorf("error preparing query SweepFailedFiles: %w", err)
+	}
+	if q.sweepFilesInBucketStmt, err = db.PrepareContext(ctx, sweepFilesInBucket); err != nil {
+		return nil, fmt.Errorf("error preparing query SweepFilesInBucket: %w", err)
+	}
 	if q.sweepMessagesStmt, err = db.PrepareContext(ctx, sweepMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query SweepMessages: %w", err)
 	}
@@ -492,6 +501,11 @@ func (q *Queries) Close() error {
 	if q.deleteSomeDeliveriesStmt != nil {
 		if cerr := q.deleteSomeDeliveriesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteSomeDeliveriesStmt: %w", cerr)
+		}
+	}
+	if q.deleteSomeFilesStmt != nil {
+		if cerr := q.deleteSomeFilesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteSomeFilesStmt: %w", cerr)
 		}
 	}
 	if q.deleteSomeMessagesStmt != nil {
@@ -884,6 +898,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing sweepDeliveriesStmt: %w", cerr)
 		}
 	}
+	if q.sweepFailedFilesStmt != nil {
+		if cerr := q.sweepFailedFilesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sweepFailedFilesStmt: %w", cerr)
+		}
+	}
+	if q.sweepFilesInBucketStmt != nil {
+		if cerr := q.sweepFilesInBucketStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sweepFilesInBucketStmt: %w", cerr)
+		}
+	}
 	if q.sweepMessagesStmt != nil {
 		if cerr := q.sweepMessagesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sweepMessagesStmt: %w", cerr)
@@ -1012,6 +1036,7 @@ type Queries struct {
 	deleteSomeBodiesStmt             *sql.Stmt
 	deleteSomeChunksStmt             *sql.Stmt
 	deleteSomeDeliveriesStmt         *sql.Stmt
+	deleteSomeFilesStmt              *sql.Stmt
 	deleteSomeMessagesStmt           *sql.Stmt
 	deleteUnusedBodiesStmt           *sql.Stmt
 	disableWebhookStmt               *sql.Stmt
@@ -1090,6 +1115,8 @@ type Queries struct {
 	setHealthStmt                    *sql.Stmt
 	settleDeliveryStmt               *sql.Stmt
 	sweepDeliveriesStmt              *sql.Stmt
+	sweepFailedFilesStmt             *sql.Stmt
+	sweepFilesInBucketStmt           *sql.Stmt
 	sweepMessagesStmt                *sql.Stmt
 	takeSequenceStmt                 *sql.Stmt
 	unreferBodyStmt                  *sql.Stmt
@@ -1133,6 +1160,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteSomeBodiesStmt:             q.deleteSomeBodiesStmt,
 		deleteSomeChunksStmt:             q.deleteSomeChunksStmt,
 		deleteSomeDeliveriesStmt:         q.deleteSomeDeliveriesStmt,
+		deleteSomeFilesStmt:              q.deleteSomeFilesStmt,
 		deleteSomeMessagesStmt:           q.deleteSomeMessagesStmt,
 		deleteUnusedBodiesStmt:           q.deleteUnusedBodiesStmt,
 		disableWebhookStmt:               q.disableWebhookStmt,
@@ -1211,6 +1239,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		setHealthStmt:                    q.setHealthStmt,
 		settleDeliveryStmt:               q.settleDeliveryStmt,
 		sweepDeliveriesStmt:              q.sweepDeliveriesStmt,
+		sweepFailedFilesStmt:             q.sweepFailedFilesStmt,
+		sweepFilesInBucketStmt:           q.sweepFilesInBucketStmt,
 		sweepMessagesStmt:                q.sweepMessagesStmt,
 		takeSequenceStmt:                 q.takeSequenceStmt,
 		unreferBodyStmt:                  q.unreferBodyStmt,

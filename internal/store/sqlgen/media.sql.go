@@ -32,6 +32,25 @@ func (q *Queries) DeleteFile(ctx context.Context, arg DeleteFileParams) error {
 	return err
 }
 
+const deleteSomeFiles = `-- name: DeleteSomeFiles :execrows
+DELETE FROM media_files WHERE media_files.instance_id = $1 AND media_files.message_id IN (
+    SELECT f.message_id FROM media_files AS f WHERE f.instance_id = $1 LIMIT $2
+)
+`
+
+type DeleteSomeFilesParams struct {
+	InstanceID string
+	Step       int32
+}
+
+func (q *Queries) DeleteSomeFiles(ctx context.Context, arg DeleteSomeFilesParams) (int64, error) {
+	result, err := q.exec(ctx, q.deleteSomeFilesStmt, deleteSomeFiles, arg.InstanceID, arg.Step)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const getBucket = `-- name: GetBucket :one
 SELECT instance_id, enabled, region, bucket, access_key, secret_key, endpoint, path_prefix FROM media_buckets WHERE instance_id = $1
 `
@@ -287,6 +306,50 @@ func (q *Queries) PutFile(ctx context.Context, arg PutFileParams) error {
 		arg.StoredAt,
 	)
 	return err
+}
+
+const sweepFailedFiles = `-- name: SweepFailedFiles :execrows
+DELETE FROM media_files
+WHERE (media_files.instance_id, media_files.chat_key, media_files.sender_key, media_files.message_id) IN (
+    SELECT f.instance_id, f.chat_key, f.sender_key, f.message_id FROM media_files AS f
+    WHERE f.state = 'failed' AND f.next_at < $1
+    ORDER BY f.next_at LIMIT $2
+)
+`
+
+type SweepFailedFilesParams struct {
+	Before int64
+	Step   int32
+}
+
+func (q *Queries) SweepFailedFiles(ctx context.Context, arg SweepFailedFilesParams) (int64, error) {
+	result, err := q.exec(ctx, q.sweepFailedFilesStmt, sweepFailedFiles, arg.Before, arg.Step)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const sweepFilesInBucket = `-- name: SweepFilesInBucket :execrows
+DELETE FROM media_files
+WHERE (media_files.instance_id, media_files.chat_key, media_files.sender_key, media_files.message_id) IN (
+    SELECT f.instance_id, f.chat_key, f.sender_key, f.message_id FROM media_files AS f
+    WHERE f.state = 'stored' AND f.place = 's3' AND f.stored_at < $1
+    ORDER BY f.stored_at LIMIT $2
+)
+`
+
+type SweepFilesInBucketParams struct {
+	Before int64
+	Step   int32
+}
+
+func (q *Queries) SweepFilesInBucket(ctx context.Context, arg SweepFilesInBucketParams) (int64, error) {
+	result, err := q.exec(ctx, q.sweepFilesInBucketStmt, sweepFilesInBucket, arg.Before, arg.Step)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const wantFile = `-- name: WantFile :exec

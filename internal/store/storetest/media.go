@@ -19,6 +19,7 @@ var mediaTests = map[string]func(*testing.T, Store){
 	"FilesOfInstancesAreApart":           testFilesApart,
 	"WantedFilesComeWhenDue":             testWanted,
 	"OldFilesOnDiskAreListed":            testOnDisk,
+	"SweepForgetsFilesThatAreDoneWith":   testSweepFiles,
 	"FileOfDeletedInstanceIsRefused":     testFileOfNobody,
 	"BucketIsKeptWhole":                  testBucket,
 	"BucketOfDeletedInstanceIsRefused":   testBucketOfNobody,
@@ -176,6 +177,40 @@ func testOnDisk(t *testing.T, s Store) {
 		must(t, err)
 		if diff := cmp.Diff(want, messagesOf(got)); diff != "" {
 			t.Errorf("limit %d (-want +got):\n%s", limit, diff)
+		}
+	}
+}
+
+func testSweepFiles(t *testing.T, s Store) {
+	in := one(t, s)
+	old, young := At.Add(-time.Second), At
+	for id, change := range map[string]func(*media.Record){
+		"bucket1":       func(r *media.Record) { r.State, r.StoredAt = media.Stored, old },
+		"bucket2":       func(r *media.Record) { r.State, r.StoredAt = media.Stored, old },
+		"failed":        func(r *media.Record) { r.State, r.NextAt = media.Failed, old },
+		"bucket, young": func(r *media.Record) { r.State, r.StoredAt = media.Stored, young },
+		"failed, young": func(r *media.Record) { r.State, r.NextAt = media.Failed, young },
+		"disk":          func(r *media.Record) { r.State, r.Place, r.StoredAt = media.Stored, media.OnDisk, old },
+		"wanted":        func(r *media.Record) { r.NextAt, r.StoredAt = old, old },
+	} {
+		r := fileOf(in.ID, id)
+		change(&r)
+		putFile(t, s, r)
+	}
+	for _, want := range []int64{2, 1, 0} { // one of each kind, then what is left
+		n, err := s.SweepFiles(t.Context(), At, 1)
+		must(t, err)
+		if n != want {
+			t.Errorf("forgot %d, want %d", n, want)
+		}
+	}
+	for id, want := range map[string]bool{
+		"bucket1": false, "bucket2": false, "failed": false, "bucket, young": true, "failed, young": true, "disk": true, "wanted": true,
+	} {
+		_, found, err := s.GetFile(t.Context(), in.ID, fileOf(in.ID, id).Key)
+		must(t, err)
+		if found != want {
+			t.Errorf("%s: found %v, want %v", id, found, want)
 		}
 	}
 }

@@ -36,6 +36,7 @@ type Store interface {
 	CountMessages(ctx context.Context, instanceID string) (int64, error)
 	MessageStatus(ctx context.Context, instanceID, chatKey, messageID string) (status string, found bool, err error)
 	SweepMessages(ctx context.Context, before time.Time, step int) (n int64, err error)
+	SweepFiles(ctx context.Context, before time.Time, step int) (n int64, err error)
 	SweepDeliveries(ctx context.Context, state webhook.State, before time.Time, step int) (n int64, err error)
 	GiveUpPaused(ctx context.Context, before time.Time, step int) (n int64, err error)
 }
