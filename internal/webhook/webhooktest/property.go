@@ -94,10 +94,10 @@ type world struct {
 	t          *testing.T
 	instanceID string
 	receivers  *receivers
-	hooks     []webhook.Hook
-	nodes     [workers]*node
-	started   int
-	events    int
+	hooks      []webhook.Hook
+	nodes      [workers]*node
+	started    int
+	events     int
 }
 
 // node is one worker with its connection to the store.
@@ -244,9 +244,9 @@ func (w *world) waitForAll() error {
 	if err := w.begin(0); err != nil {
 		return err
 	}
-	const hours = 4 // leases end, and parked deliveries have at most five failures of their own
-	for range hours * 12 {
-		<-time.After(5 * time.Minute)
+	const hours = 48 // a parked delivery may have to wait for the last steps of the schedule
+	for range hours * 4 {
+		<-time.After(15 * time.Minute)
 		synctest.Wait()
 		if err := w.receivers.broken(); err != nil {
 			return err
