@@ -150,6 +150,9 @@ func (l *Library) fly(ctx context.Context, f *flight, ref Ref) {
 	l.mu.Lock()
 	f.file, f.err = file, err
 	close(f.ready)
+	if err != nil {
+		l.forget(f) // whoever asks after a failure asks anew
+	}
 	l.mu.Unlock()
 	if err == nil && fresh {
 		err = l.keep(ctx, f.id, ref, file)
@@ -235,15 +238,13 @@ func (l *Library) download(ctx context.Context, f *flight, ref Ref) (*shared, Re
 	if ref.Size > limit {
 		return nil, ref, ErrTooLarge
 	}
-	tmp, err := os.CreateTemp(l.opts.TempDir, tempPattern)
-	if err != nil {
-		return nil, ref, fmt.Errorf("media: temporary file: %w", err)
-	}
-	file := newShared(tmp, 0, true)
 	asked := false
 	for try := 0; ; try++ {
-		file.size, err = l.attempt(ctx, f, ref, limit, tmp)
-		again := err != nil && !final(err)
+		file, err := l.attempt(ctx, f, ref, limit)
+		if err == nil {
+			return file, ref, nil
+		}
+		again := !final(err)
 		if errors.Is(err, ErrExpired) && !asked {
 			var moved Ref
 			if moved, err = l.source.Rerequest(ctx, f.id.instanceID, f.id.key, ref); err == nil {
@@ -252,11 +253,7 @@ func (l *Library) download(ctx context.Context, f *flight, ref Ref) (*shared, Re
 			}
 			again = errors.Is(err, ErrOffline)
 		}
-		if err == nil {
-			return file, ref, nil
-		}
 		if !again || !l.pause(ctx, f, try, err) {
-			file.release()
 			return nil, ref, err
 		}
 	}
@@ -267,40 +264,68 @@ func final(err error) bool {
 	return errors.Is(err, ErrTooLarge) || errors.Is(err, ErrExpired) || errors.Is(err, ErrDamaged)
 }
 
-// attempt is one download, when it is its turn.
-func (l *Library) attempt(ctx context.Context, f *flight, ref Ref, limit int64, tmp *os.File) (int64, error) {
+// attempt is one download, when it is its turn. Until then no file is open:
+// thousands may wait.
+func (l *Library) attempt(ctx context.Context, f *flight, ref Ref, limit int64) (*shared, error) {
+	leave, err := l.admit(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	tmp, err := os.CreateTemp(l.opts.TempDir, tempPattern)
+	if err != nil {
+		return nil, fmt.Errorf("media: temporary file: %w", err)
+	}
+	size, err := l.source.DownloadTo(ctx, f.id.instanceID, ref, limit, tmp)
+	file := newShared(tmp, size, true)
+	if err != nil {
+		file.release()
+		return nil, err
+	}
+	return file, nil
+}
+
+// admit waits for the flight's turn: in the Keeper's queue as long as nobody
+// else waits for it, then in that of all.
+func (l *Library) admit(ctx context.Context, f *flight) (leave func(), err error) {
+	back := func() {}
 	select {
 	case <-f.urgent:
 	default:
 		select {
 		case l.background <- struct{}{}:
-			defer func() { <-l.background }()
+			back = func() { <-l.background }
 		case <-f.urgent:
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 	select {
 	case l.slots <- struct{}{}:
-		defer func() { <-l.slots }()
+		return func() { <-l.slots; back() }, nil
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		back()
+		return nil, ctx.Err()
 	}
-	return l.source.DownloadTo(ctx, f.id.instanceID, ref, limit, tmp)
 }
 
-// pause waits before the next try, longer each time, and reports false when
-// nobody waits for the flight any more. Those who give up meanwhile are told
-// why it failed.
+// pause waits before the next try, longer each time, or until the flight becomes
+// urgent, and reports false when nobody waits for it any more. Those who give up
+// meanwhile are told why it failed.
 func (l *Library) pause(ctx context.Context, f *flight, try int, failure error) bool {
 	const first, longest = time.Second, 30 * time.Second
+	var hurry <-chan struct{} // nil: it is urgent already
 	l.mu.Lock()
 	f.failure = failure
+	if !f.hurried {
+		hurry = f.urgent
+	}
 	l.mu.Unlock()
 	timer := time.NewTimer(min(first<<min(try, 10), longest))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-hurry:
 	case <-ctx.Done():
 		return false
 	}

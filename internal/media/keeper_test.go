@@ -244,6 +244,23 @@ func TestFetchGoesBeforeTheKeeper(t *testing.T) {
 	})
 }
 
+// Nor do they wait for the end of its pause.
+func TestFetchEndsThePauseOfTheKeeper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, k := keeping(t, media.KeeperOptions{})
+		h.source.Serve("a", []byte("jpeg"))
+		h.source.Fail("a", slices.Repeat([]error{errPassing}, 5)...)
+		h.wanted(sales, "a")
+		k.Wake(sales)
+		time.Sleep(16 * time.Second) // the fifth try was after 15 s, the next would be after 31 s
+		begin := time.Now()
+		h.want("a", "jpeg")
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // An attempt that a stop cuts short does not count, and is made again later.
 func TestKeeperStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
