@@ -3,6 +3,8 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 	"time"
 
@@ -93,7 +95,10 @@ func earlier(a, b int64) int64 {
 // be opened is left out, and fails when it is read.
 func (db *DB) Load(ctx context.Context, webhookID string, now time.Time, skip []string, limit int) (webhook.Load, error) {
 	row, err := db.read.GetWebhook(ctx, webhookID)
-	if err != nil {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return webhook.Load{}, nil
+	case err != nil:
 		return webhook.Load{}, err
 	}
 	w, err := db.toWebhook(&row)

@@ -113,7 +113,8 @@ type Queue interface {
 	// NextDue is when the next unleased line is due, zero if none is.
 	NextDue(ctx context.Context) (time.Time, error)
 	// Load returns up to limit jobs of a line, leaving out those in skip,
-	// whose outcomes are not settled yet.
+	// whose outcomes are not settled yet. A webhook that is gone has the zero
+	// Load, as a disabled one.
 	Load(ctx context.Context, webhookID string, now time.Time, skip []string, limit int) (Load, error)
 	// Bury makes up to limit pending deliveries dead with reason disabled whose
 	// generation is over, and reports whether more are left.

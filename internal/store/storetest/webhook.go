@@ -540,4 +540,7 @@ func testQueueCascade(t *testing.T, s Store) {
 		t.Errorf("fill: %v, %v", ids, err)
 	}
 	r.wantDue("after it", time.Time{})
+	if got, err := s.Load(t.Context(), w.ID, r.now, nil, 10); len(got.Jobs) > 0 || got.Webhook.Enabled || err != nil {
+		t.Errorf("load: %+v, %v", got, err)
+	}
 }
