@@ -226,3 +226,31 @@ func TestBase64AsksThePhoneAgain(t *testing.T) {
 		t.Errorf("a text: %d %s", a.Status, a.Raw)
 	}
 }
+
+// TestS3SecretIsInNoLog, whether its bucket takes it or not.
+func TestS3SecretIsInNoLog(t *testing.T) {
+	server := s3test.Start(t)
+	log := &journal{}
+	g := apptest.StartLogged(t, log)
+	g.Create("sales", nil)
+	s := g.Listen("sales", apptest.Token)
+	g.Link("sales", olga)
+	set := bucketOf(t, server, "media")
+	wrong := object{"secretKey": "a-secret-that-is-wrong"}
+	for k, v := range set {
+		if k != "secretKey" {
+			wrong[k] = v
+		}
+	}
+	if a := g.Do("POST", "/api/instance/s3/sales", apptest.Token, wrong); a.Status != 400 {
+		t.Errorf("the wrong key: %d %s", a.Status, a.Raw)
+	}
+	g.Must("POST", "/api/instance/s3/sales", set)
+	id := send(t, g, ana, aPicture)
+	served(t, s.Expect("message.exchange", is{"message.id": id, "message.media.s3Url": "*"}).Get("message.media.s3Url"))
+	for _, secret := range []string{s3test.SecretKey, "a-secret-that-is-wrong", "X-Amz-Signature"} {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("the log holds %s", secret)
+		}
+	}
+}
