@@ -21,10 +21,10 @@ type client struct {
 	mu      sync.Mutex // guards up to pong
 	open    bool       // tr is there; until then the upgrade owns the socket
 	busy    bool
-	gone    bool   // the reader has ended; nothing may be started any more
-	ping    bool   // one is to be sent
-	closing bool   // nothing but a close frame is sent after the frame in progress
-	bye     uint16 // its code, 0 once it is under way
+	gone    bool    // the reader has ended; nothing may be started any more
+	ping    bool    // one is to be sent
+	closing bool    // nothing but a close frame is sent after the frame in progress
+	bye     uint16  // its code, 0 once it is under way
 	pong    *[]byte // a frame to send, nil for none; a newer ping replaces it
 
 	form     form

@@ -169,6 +169,9 @@ func (in *inbound) end(h *heard) int {
 	return 0
 }
 
+// lastCode is the highest close code that has a meaning; RFC 6455 section 7.4.2.
+const lastCode = 4999
+
 // close reads the payload of a close frame.
 func (h *heard) close(payload []byte) int {
 	h.closed, h.code = true, CloseNormal
@@ -177,6 +180,8 @@ func (h *heard) close(payload []byte) int {
 	}
 	code, reason := ws.ParseCloseFrameData(payload)
 	switch err := ws.CheckCloseFrameData(code, reason); {
+	case code > lastCode:
+		return CloseProtocol
 	case err == nil:
 		h.code = int(code)
 		return 0

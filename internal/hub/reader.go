@@ -21,7 +21,7 @@ var pieces = sync.Pool{New: func() any { return new([4 << 10]byte) }}
 func (c *client) run(tr blocking) {
 	defer c.stream.hub.forget(c)
 	room := make([]byte, heartbeatRoom)
-	for !c.is(deaf|peerDone) {
+	for !c.is(deaf | peerDone) {
 		n, err := tr.read(room)
 		if err != nil {
 			return
