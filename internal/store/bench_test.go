@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"syscall"
 	"testing"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
+	"github.com/chasqui/chasqui/internal/store"
 	"github.com/chasqui/chasqui/internal/store/storetest"
 )
 
@@ -23,6 +26,9 @@ func BenchmarkRecordText(b *testing.B) {
 
 func benchmarkRecordText(b *testing.B, hooks int) {
 	db := open(b, newFile(b))
+	c := store.NewCheckpointer(db, slog.New(slog.DiscardHandler)) // as in the server
+	must(b, c.Start(b.Context()))
+	b.Cleanup(func() { must(b, c.Stop(context.Background())) })
 	q := newQueue(b, db)
 	out := dispatch.Outbox{Encode: envelope}
 	for n := range hooks {

@@ -46,7 +46,7 @@ type Store interface {
 func Run(t *testing.T, open func(t testing.TB) Store) {
 	for _, part := range []map[string]func(*testing.T, Store){
 		accountTests, instanceTests, recordTests, messageTests, mediaTests, chatTests,
-		webhookTests, queueTests, bodyTests,
+		webhookTests, queueTests, bodyTests, sweepTests,
 	} {
 		for name, test := range part {
 			t.Run(name, func(t *testing.T) { test(t, open(t)) })
