@@ -183,10 +183,10 @@ func (b publisher) Publish(ctx context.Context, instanceID string, items ...disp
 
 func (p *parts) buildServices() error {
 	opts := p.cfg.Options
-	p.hub = hub.New(hub.Options{
+	p.hub = hub.New(tuneHub(hub.Options{
 		Ping: time.Duration(opts.WebsocketPing), Timeout: time.Duration(opts.WebsocketTimeout), Stall: time.Duration(opts.WebsocketStall),
 		MaxClients: opts.WebsocketMaxClients, LagMemory: int64(opts.WebsocketLagMemory), Compression: opts.WebsocketCompression, Logger: p.log,
-	})
+	}))
 	p.web = &webServer{opts: opts, log: p.log}
 	p.outbound = p.egress()
 	if err := p.buildMedia(); err != nil {
@@ -300,6 +300,7 @@ func (p *parts) stack() *lifecycle.Stack {
 		accounts: p.accounts, configured: p.cfg.Options.AccountToken, data: p.cfg.Options.Data, stderr: p.cfg.Stderr, log: p.log,
 	})
 	s.Push("control socket", control.NewServer(p.cfg.Options.Data, p.accounts, p.cfg.Values, p.log))
+	p.pushInjection(s)
 	s.Push("HTTP server", p.web)
 	s.Push("WebSockets", lifecycle.Funcs{OnStop: p.hub.Stop})
 	s.Push("health", p.health)
