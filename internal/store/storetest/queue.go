@@ -158,13 +158,13 @@ func testClaimSlow(t *testing.T, s Store) {
 	r.texts(2)
 	r.wantClaim("none fails", true, r.now)
 	r.wantClaim("none fails", false, r.now, "a", "b")
-	r.settle(owner, webhook.Settlement{WebhookID: w.ID, Health: &webhook.Health{FailingSince: At}, Release: true})
+	r.settle(webhook.Settlement{WebhookID: w.ID, Health: &webhook.Health{FailingSince: At}, Release: true})
 	r.wantClaim("it fails", false, r.now)
 	r.wantClaim("it fails", true, r.now, "a")
 	if got := r.load(w, r.now).Webhook.FailingSince; !got.Equal(At) {
 		t.Errorf("failing since %v", got)
 	}
-	r.settle(owner, webhook.Settlement{WebhookID: w.ID, Health: &webhook.Health{}, Release: true})
+	r.settle(webhook.Settlement{WebhookID: w.ID, Health: &webhook.Health{}, Release: true})
 	r.wantClaim("it is well again", true, r.now)
 	r.wantClaim("it is well again", false, r.now, "a")
 }
@@ -185,7 +185,7 @@ func testLeaseEnds(t *testing.T, s Store) {
 		t.Fatalf("the lease has ended: claimed %v", got)
 	}
 	job := r.load(w, r.now).Jobs[0]
-	r.settle(owner, webhook.Settlement{
+	r.settle(webhook.Settlement{
 		WebhookID: w.ID, Outcomes: []webhook.Outcome{delivered(job)}, Health: &webhook.Health{Paused: true}, Release: true,
 	})
 	r.wantJobs("what the old owner says is dropped", w, r.now, 1, 2)
@@ -266,7 +266,7 @@ func parkedReceiver(t *testing.T, s Store) (*receiver, webhook.Webhook) {
 	r.texts(5)
 	r.wantClaim("due", false, r.now, "a")
 	jobs := r.load(w, r.now).Jobs
-	r.settle(owner, webhook.Settlement{WebhookID: w.ID, Outcomes: []webhook.Outcome{
+	r.settle(webhook.Settlement{WebhookID: w.ID, Outcomes: []webhook.Outcome{
 		failed(jobs[1], r.now.Add(2*time.Minute), true), failed(jobs[3], r.now.Add(time.Minute), true),
 	}})
 	return r, w
@@ -288,7 +288,7 @@ func testLoadStops(t *testing.T, s Store) {
 	next := r.now.Add(30 * time.Second)
 	o := failed(job, next, false)
 	o.EventFailures = 1
-	r.settle(owner, webhook.Settlement{WebhookID: w.ID, Outcomes: []webhook.Outcome{o}})
+	r.settle(webhook.Settlement{WebhookID: w.ID, Outcomes: []webhook.Outcome{o}})
 	r.wantJobs("the first is not due", w, r.now)
 	if got := r.load(w, r.now).Next; !got.Equal(next) {
 		t.Errorf("next at %v, want %v", got, next)
@@ -369,9 +369,9 @@ func testSettleTwice(t *testing.T, s Store) {
 	r.texts(2)
 	r.claim(owner, false, r.now)
 	jobs := r.load(w, r.now).Jobs
-	r.settle(owner, webhook.Settlement{WebhookID: w.ID, Outcomes: []webhook.Outcome{delivered(jobs[0]), dead(jobs[1])}})
+	r.settle(webhook.Settlement{WebhookID: w.ID, Outcomes: []webhook.Outcome{delivered(jobs[0]), dead(jobs[1])}})
 	before := r.log(webhook.Query{})
-	r.settle(owner, webhook.Settlement{WebhookID: w.ID, Outcomes: []webhook.Outcome{
+	r.settle(webhook.Settlement{WebhookID: w.ID, Outcomes: []webhook.Outcome{
 		dead(jobs[0]), failed(jobs[1], r.now, false), failed(jobs[0], r.now, true), delivered(jobs[1]),
 	}})
 	if diff := cmp.Diff(before, r.log(webhook.Query{})); diff != "" {
@@ -392,7 +392,7 @@ func testAttempts(t *testing.T, s Store) {
 			At: At.Add(time.Duration(n) * time.Second), Duration: time.Duration(n) * time.Millisecond,
 			Status: n, Error: fmt.Sprint("error ", n), Answer: fmt.Sprint("answer ", n),
 		}
-		r.settle(owner, webhook.Settlement{WebhookID: w.ID, Outcomes: []webhook.Outcome{o}})
+		r.settle(webhook.Settlement{WebhookID: w.ID, Outcomes: []webhook.Outcome{o}})
 		want = append(want, o.Attempt)
 	}
 	got := r.log(webhook.Query{})[0]
@@ -415,7 +415,7 @@ func testHealth(t *testing.T, s Store) {
 		{FailingSince: At.Add(time.Hour), Paused: true, Reason: "fails since an hour"},
 		{},
 	} {
-		r.settle(owner, webhook.Settlement{WebhookID: w.ID, Health: h})
+		r.settle(webhook.Settlement{WebhookID: w.ID, Health: h})
 		if h != nil {
 			w.FailingSince, w.Paused, w.Reason = h.FailingSince, h.Paused, h.Reason
 		}
@@ -439,7 +439,7 @@ func testGone(t *testing.T, s Store) {
 	job := r.load(w, r.now).Jobs[0]
 	o := dead(job)
 	o.Reason = webhook.ReasonDisabled
-	r.settle(owner, webhook.Settlement{
+	r.settle(webhook.Settlement{
 		WebhookID: w.ID, Outcomes: []webhook.Outcome{o},
 		Health: &webhook.Health{Disabled: true, Reason: "answered 410"}, Release: true,
 	})

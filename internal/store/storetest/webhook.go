@@ -156,7 +156,7 @@ func (r *receiver) wantJobs(what string, w webhook.Webhook, now time.Time, want 
 	return jobs
 }
 
-func (r *receiver) settle(owner string, s webhook.Settlement) {
+func (r *receiver) settle(s webhook.Settlement) {
 	r.t.Helper()
 	must(r.t, r.s.Settle(r.t.Context(), owner, r.now, []webhook.Settlement{s}))
 }
@@ -164,7 +164,7 @@ func (r *receiver) settle(owner string, s webhook.Settlement) {
 // release settles outcomes and gives the lease back.
 func (r *receiver) release(w webhook.Webhook, outcomes ...webhook.Outcome) {
 	r.t.Helper()
-	r.settle(owner, webhook.Settlement{WebhookID: w.ID, Outcomes: outcomes, Release: true})
+	r.settle(webhook.Settlement{WebhookID: w.ID, Outcomes: outcomes, Release: true})
 }
 
 func (r *receiver) wantDue(what string, want time.Time) {
@@ -289,7 +289,7 @@ func testPutMakesDue(t *testing.T, s Store) {
 	r.texts(1)
 	r.wantClaim("after an event", false, r.now, "a")
 	job := r.wantJobs("the first attempt", w, r.now, 1)[0]
-	r.settle(owner, webhook.Settlement{
+	r.settle(webhook.Settlement{
 		WebhookID: w.ID, Outcomes: []webhook.Outcome{failed(job, r.now.Add(time.Hour), false)},
 		Health: &webhook.Health{FailingSince: At, Paused: true, Reason: "down"}, Release: true,
 	})
@@ -382,7 +382,7 @@ func testLogFilters(t *testing.T, s Store) {
 	r.states(1)
 	r.claim(owner, false, r.now)
 	jobs := r.load(a, r.now).Jobs
-	r.settle(owner, webhook.Settlement{WebhookID: a.ID, Outcomes: []webhook.Outcome{delivered(jobs[0]), dead(jobs[1])}})
+	r.settle(webhook.Settlement{WebhookID: a.ID, Outcomes: []webhook.Outcome{delivered(jobs[0]), dead(jobs[1])}})
 	for _, tc := range []struct {
 		q    webhook.Query
 		want string
