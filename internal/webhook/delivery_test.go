@@ -108,13 +108,15 @@ func TestRelaxed(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, 1, webhook.WorkerOptions{})
-		wait := 40 * time.Minute
-		b.out.say(b.urls[0], func(context.Context, webhook.Request) (webhook.Response, error) {
-			return webhook.Response{Status: 429, RetryAfter: wait}, nil
-		})
+		ask := func(wait time.Duration) {
+			b.out.say(b.urls[0], func(context.Context, webhook.Request) (webhook.Response, error) {
+				return webhook.Response{Status: 429, RetryAfter: wait}, nil
+			})
+		}
+		ask(40 * time.Minute)
 		b.record(1)
 		pass(time.Second)
-		wait = 5 * time.Hour
+		ask(5 * time.Hour)
 		pass(2 * time.Hour)
 		wantOffsets(t, b.out.posts(b.urls[0]), 0, 40*time.Minute, 100*time.Minute)
 	})

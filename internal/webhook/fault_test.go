@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -210,10 +211,10 @@ func TestEventsAreGathered(t *testing.T) {
 		}
 		pass(time.Second)
 		b.want(b.urls[0], numbers(1, 5000)...)
-		if n := b.Calls("Load"); n > 10*50+10 {
+		if n := b.Calls("Load"); n > 10*60 {
 			t.Errorf("%d loads in 10 s", n)
 		}
-		if n := b.Calls("Settle"); n > 10*50+10 {
+		if n := b.Calls("Settle"); n > 10*60 {
 			t.Errorf("%d settlements in 10 s", n)
 		}
 		if n := b.Calls("Claim") - claims; n > 8 {
@@ -222,6 +223,23 @@ func TestEventsAreGathered(t *testing.T) {
 		pass(10 * time.Second)
 		if s := b.worker.Stats(); s.Held != 0 {
 			t.Errorf("idle: %+v", s)
+		}
+	})
+}
+
+// A line that has nothing to do costs no goroutine, held or not.
+func TestIdleLinesCostNoGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, 300, webhook.WorkerOptions{})
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		b.record(1)
+		pass(time.Second)
+		if s := b.worker.Stats(); s.Held != 300 || s.Delivered != 300 {
+			t.Fatalf("stats %+v", s)
+		}
+		if n := runtime.NumGoroutine() - before; n > 10 {
+			t.Errorf("%d goroutines more", n)
 		}
 	})
 }

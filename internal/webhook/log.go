@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// DefaultPage is how many deliveries a page of the log has, MaxPage the most
-	// that may be asked for.
-	DefaultPage, MaxPage = 50, 200
+	// DefaultPage is how many deliveries a page of the log has.
+	DefaultPage = 50
+	// MaxPage is the most that may be asked for.
+	MaxPage = 200
 
 	// requeueStep is how many dead deliveries are queued again in one
 	// transaction.
