@@ -17,6 +17,10 @@ const (
 	tempFolder  = "media-tmp"
 )
 
+// largestFile is the largest that is fetched without a bucket: for the route
+// that gives a file as base64. Events take no more than media.base64_max.
+const largestFile = 100 << 20
+
 // buildMedia makes what fetches the files of messages and keeps them.
 func (p *parts) buildMedia() (err error) {
 	opts := p.cfg.Options
@@ -25,7 +29,7 @@ func (p *parts) buildMedia() (err error) {
 	}
 	p.library, err = media.NewLibrary(p.db, p.engine, p.disk, media.LibraryOptions{
 		TempDir: filepath.Join(opts.Data, tempFolder), Buckets: p.openBucket,
-		Max: int64(opts.MediaBase64Max), Logger: p.log,
+		Max: largestFile, Logger: p.log,
 	})
 	if err != nil {
 		return err

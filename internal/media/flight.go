@@ -19,16 +19,16 @@ type flightID struct {
 type flight struct {
 	id     flightID
 	cancel context.CancelFunc
-	urgent chan struct{} // closed when somebody waits who is not a Keeper
 	ready  chan struct{} // closed when file or err is set
 	kept   chan struct{} // closed when the flight is over; keepErr is set then
 
 	// The rest is guarded by Library.mu; what the channels announce may be read
 	// without it afterwards.
-	waiting int   // callers
-	hurried bool  // urgent is closed
-	over    bool  // kept is closed
-	failure error // the last one, while waiting to try again
+	waiting int           // callers
+	lane    lane          // the foremost of theirs
+	raised  chan struct{} // closed when lane is raised, and made anew
+	over    bool          // kept is closed
+	failure error         // the last one, while waiting to try again
 	file    *shared
 	err     error
 	keepErr error
@@ -65,11 +65,22 @@ func newShared(f *os.File, size int64, temporary bool) *shared {
 	return s
 }
 
+// lane says how long a caller can wait. Each lane has downloads of its own, so
+// that those who have time never hold up those who have not.
+type lane int
+
+const (
+	laneKeeper  lane = iota // days: files for buckets
+	lanePatient             // minutes: webhooks
+	laneNow                 // seconds: WebSockets and requests
+	lanes
+)
+
 var errStopped = errors.New("media: stopping")
 
 // join adds a caller to the flight of a file, which begins if there is none.
 // Each join is followed by one await.
-func (l *Library) join(ctx context.Context, id flightID, ref Ref, urgent bool) (*flight, error) {
+func (l *Library) join(ctx context.Context, id flightID, ref Ref, from lane) (*flight, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped {
@@ -77,15 +88,16 @@ func (l *Library) join(ctx context.Context, id flightID, ref Ref, urgent bool) (
 	}
 	f := l.flights[id]
 	if f == nil {
-		f = &flight{id: id, urgent: make(chan struct{}), ready: make(chan struct{}), kept: make(chan struct{})}
+		f = &flight{id: id, lane: from, raised: make(chan struct{}), ready: make(chan struct{}), kept: make(chan struct{})}
 		ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		l.flights[id] = f
 		l.work.Go(func() { l.fly(ctx, f, ref) })
 	}
 	f.waiting++
-	if urgent && !f.hurried {
-		f.hurried = true
-		close(f.urgent)
+	if from > f.lane {
+		f.lane = from
+		close(f.raised)
+		f.raised = make(chan struct{})
 	}
 	return f, nil
 }
@@ -285,47 +297,41 @@ func (l *Library) attempt(ctx context.Context, f *flight, ref Ref, limit int64) 
 	return file, nil
 }
 
-// admit waits for the flight's turn: in the Keeper's queue as long as nobody
-// else waits for it, then in that of all.
+// admit waits for the flight's turn in its lane, or in a better one as soon as
+// somebody joins who waits there.
 func (l *Library) admit(ctx context.Context, f *flight) (leave func(), err error) {
-	back := func() {}
-	select {
-	case <-f.urgent:
-	default:
+	for {
+		in, raised := l.laneOf(f)
 		select {
-		case l.background <- struct{}{}:
-			back = func() { <-l.background }
-		case <-f.urgent:
+		case l.slots[in] <- struct{}{}:
+			return func() { <-l.slots[in] }, nil
+		case <-raised:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-	select {
-	case l.slots <- struct{}{}:
-		return func() { <-l.slots; back() }, nil
-	case <-ctx.Done():
-		back()
-		return nil, ctx.Err()
-	}
 }
 
-// pause waits before the next try, longer each time, or until the flight becomes
-// urgent, and reports false when nobody waits for it any more. Those who give up
+func (l *Library) laneOf(f *flight) (in lane, raised <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return f.lane, f.raised
+}
+
+// pause waits before the next try, longer each time, or until somebody joins who
+// has less time, and reports false when nobody waits for it any more. Those who give up
 // meanwhile are told why it failed.
 func (l *Library) pause(ctx context.Context, f *flight, try int, failure error) bool {
 	const first, longest = time.Second, 30 * time.Second
-	var hurry <-chan struct{} // nil: it is urgent already
 	l.mu.Lock()
 	f.failure = failure
-	if !f.hurried {
-		hurry = f.urgent
-	}
+	raised := f.raised
 	l.mu.Unlock()
 	timer := time.NewTimer(min(first<<min(try, 10), longest))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-hurry:
+	case <-raised:
 	case <-ctx.Done():
 		return false
 	}

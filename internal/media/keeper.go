@@ -246,7 +246,7 @@ func (l *Library) keepWanted(ctx context.Context, r Record) error {
 	case h.bucket == nil: // it was turned off since: nobody wants the file any more
 		return l.store.DeleteFile(ctx, r.InstanceID, r.Key)
 	}
-	f, err := l.join(ctx, flightID{r.InstanceID, r.Key}, now.Ref, false)
+	f, err := l.join(ctx, flightID{r.InstanceID, r.Key}, now.Ref, laneKeeper)
 	if err != nil {
 		return err
 	}

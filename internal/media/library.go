@@ -32,8 +32,8 @@ type LibraryOptions struct {
 	// a bucket, default 16 MiB; MaxKept that for one with a bucket, default
 	// 2 GiB, which is what WhatsApp takes.
 	Max, MaxKept int64
-	// Downloads is how many run at once, default 8. At most half of them are
-	// a Keeper's, so that those who wait for a file get their turn.
+	// Downloads is how many run at once for those who need the file now, default
+	// 8; as many again for those who can wait, and half as many for the Keeper.
 	Downloads int
 	Logger    *slog.Logger
 }
@@ -64,8 +64,7 @@ type Library struct {
 	opts   LibraryOptions
 	log    *slog.Logger
 
-	slots      chan struct{} // one token for each download in progress
-	background chan struct{} // and one more for each that nobody waits for
+	slots [lanes]chan struct{} // one token for each download in progress
 
 	downloads downloads
 
@@ -90,11 +89,15 @@ func NewLibrary(store Store, source Source, disk LocalShelf, opts LibraryOptions
 	if err := emptyTempDir(opts.TempDir); err != nil {
 		return nil, fmt.Errorf("media: folder for temporary files: %w", err)
 	}
-	return &Library{
+	l := &Library{
 		store: store, source: source, disk: disk, opts: opts, log: opts.Logger,
-		slots: make(chan struct{}, opts.Downloads), background: make(chan struct{}, max(1, opts.Downloads/2)),
 		flights: map[flightID]*flight{}, instances: map[string]*home{},
-	}, nil
+	}
+	for in := range l.slots {
+		l.slots[in] = make(chan struct{}, opts.Downloads)
+	}
+	l.slots[laneKeeper] = make(chan struct{}, max(1, opts.Downloads/2))
+	return l, nil
 }
 
 func emptyTempDir(dir string) error {
@@ -142,7 +145,17 @@ func (l *Library) Stop(ctx context.Context) error {
 // need be by way of the phone. Callers share one download, which goes on as long
 // as one of them waits; keeping the file is not waited for.
 func (l *Library) Fetch(ctx context.Context, instanceID string, key Key, ref Ref) (*File, error) {
-	f, err := l.join(ctx, flightID{instanceID, key}, ref, true)
+	return l.fetch(ctx, instanceID, key, ref, laneNow)
+}
+
+// FetchPatiently is Fetch for callers who can wait for minutes: they never hold
+// up those who cannot.
+func (l *Library) FetchPatiently(ctx context.Context, instanceID string, key Key, ref Ref) (*File, error) {
+	return l.fetch(ctx, instanceID, key, ref, lanePatient)
+}
+
+func (l *Library) fetch(ctx context.Context, instanceID string, key Key, ref Ref, in lane) (*File, error) {
+	f, err := l.join(ctx, flightID{instanceID, key}, ref, in)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -573,4 +574,25 @@ func TestKeepWithoutTheStore(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// However many webhooks wait for files that do not come, a reader who needs one
+// now gets it.
+func TestPatientFetchesHoldNobodyUp(t *testing.T) {
+	h := build(t, func(o *media.LibraryOptions) { o.Downloads = 2 })
+	ctx, cancel := context.WithCancel(t.Context())
+	var stuck sync.WaitGroup
+	for _, id := range []string{"a", "b", "c"} {
+		release := h.source.Hold(refOf(id).DirectPath)
+		stuck.Go(func() {
+			if _, err := h.FetchPatiently(ctx, "i", keyOf(id), refOf(id)); err == nil {
+				t.Errorf("%s came although its download was held", id)
+			}
+		})
+		defer release()
+	}
+	h.source.Serve(refOf("now").DirectPath, []byte("now"))
+	h.want("now", "now")
+	cancel()
+	stuck.Wait()
 }

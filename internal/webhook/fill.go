@@ -55,7 +55,7 @@ func (f *Filler) fetchInTime(ctx context.Context, u Unfilled) (*media.File, erro
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	for try := 0; ; try++ {
-		file, err := f.files.Fetch(ctx, u.InstanceID, u.Message, u.Ref)
+		file, err := f.files.FetchPatiently(ctx, u.InstanceID, u.Message, u.Ref)
 		if err == nil || final(err) || !pause(ctx, try) {
 			return file, err
 		}

@@ -14,7 +14,9 @@ import (
 
 // Files gives the files that bodies wait for; media.Library is one.
 type Files interface {
-	media.Files
+	// FetchPatiently is as media.Files says, without holding up anybody who has
+	// less time.
+	FetchPatiently(ctx context.Context, instanceID string, key media.Key, ref media.Ref) (*media.File, error)
 	// Kept returns a file without fetching it, which the caller closes. It fails
 	// with media.ErrNotThere if the file is not kept.
 	Kept(ctx context.Context, instanceID string, key media.Key) (*media.File, error)

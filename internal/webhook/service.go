@@ -138,14 +138,23 @@ func (s *Service) put(ctx context.Context, w *Webhook, secretGiven bool) ([]Hook
 		w.ID = id.String()
 		list = append(list, *w)
 	}
-	hooks := HooksOf(list)
-	if w.Enabled && len(hooks) > MaxEnabled {
+	if w.Enabled && len(HooksOf(list)) > MaxEnabled {
 		return nil, fault.New(fault.Conflict, "Webhook limit reached (3 enabled)")
 	}
 	if err := s.store.PutWebhook(ctx, *w); err != nil {
 		return nil, err
 	}
-	return hooks, nil
+	return s.stored(ctx, w.InstanceID)
+}
+
+// stored returns the hooks of an instance as they are stored: a receiver may
+// have disabled a webhook meanwhile, which only its generation shows.
+func (s *Service) stored(ctx context.Context, instanceID string) ([]Hook, error) {
+	list, err := s.store.ListWebhooks(ctx, instanceID)
+	if err != nil {
+		return nil, err
+	}
+	return HooksOf(list), nil
 }
 
 // keep takes over what a set leaves of the webhook as it was: its identity, its
@@ -169,11 +178,5 @@ func (w *Webhook) keep(was *Webhook, secretGiven bool, now time.Time) {
 // Reload puts the stored webhooks of an instance in force as its hooks: after
 // the worker disabled one.
 func (s *Service) Reload(ctx context.Context, instanceID string) error {
-	return s.hooks.ChangeHooks(instanceID, func() ([]Hook, error) {
-		list, err := s.store.ListWebhooks(ctx, instanceID)
-		if err != nil {
-			return nil, err
-		}
-		return HooksOf(list), nil
-	})
+	return s.hooks.ChangeHooks(instanceID, func() ([]Hook, error) { return s.stored(ctx, instanceID) })
 }

@@ -13,7 +13,8 @@ import (
 type Store interface {
 	// ListWebhooks returns all webhooks of an instance, sorted by label.
 	ListWebhooks(ctx context.Context, instanceID string) ([]Webhook, error)
-	// PutWebhook inserts the webhook, or replaces the row of its ID whole. If
+	// PutWebhook inserts the webhook, or replaces the row of its ID whole, but
+	// for a Generation that is higher there already, which stays. If
 	// it is enabled, its line becomes due. If Generation rose, up to 500
 	// pending deliveries of older ones become dead in the same transaction; the
 	// worker buries the rest.

@@ -8,6 +8,8 @@ SELECT * FROM webhooks WHERE id = @id;
 SELECT id FROM webhooks WHERE instance_id = @instance_id AND label = @label;
 
 -- name: PutWebhook :exec
+-- A generation never falls: a set that read the webhook before its receiver
+-- disabled it must not bring back what that disabling buried.
 INSERT INTO webhooks (
     id, instance_id, label, enabled, private, by_events, events, media_base64,
     secret_until, ordering, generation, paused, reason, failing_since
@@ -19,7 +21,9 @@ ON CONFLICT (id) DO UPDATE SET
     label = excluded.label, enabled = excluded.enabled, private = excluded.private,
     by_events = excluded.by_events, events = excluded.events, media_base64 = excluded.media_base64,
     secret_until = excluded.secret_until, ordering = excluded.ordering,
-    generation = excluded.generation, paused = excluded.paused, reason = excluded.reason,
+    generation = CASE WHEN webhooks.generation > excluded.generation
+        THEN webhooks.generation ELSE excluded.generation END,
+    paused = excluded.paused, reason = excluded.reason,
     failing_since = excluded.failing_since;
 
 -- name: GetLine :one

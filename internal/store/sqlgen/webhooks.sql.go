@@ -490,7 +490,9 @@ ON CONFLICT (id) DO UPDATE SET
     label = excluded.label, enabled = excluded.enabled, private = excluded.private,
     by_events = excluded.by_events, events = excluded.events, media_base64 = excluded.media_base64,
     secret_until = excluded.secret_until, ordering = excluded.ordering,
-    generation = excluded.generation, paused = excluded.paused, reason = excluded.reason,
+    generation = CASE WHEN webhooks.generation > excluded.generation
+        THEN webhooks.generation ELSE excluded.generation END,
+    paused = excluded.paused, reason = excluded.reason,
     failing_since = excluded.failing_since
 `
 
@@ -511,6 +513,8 @@ type PutWebhookParams struct {
 	FailingSince int64
 }
 
+// A generation never falls: a set that read the webhook before its receiver
+// disabled it must not bring back what that disabling buried.
 func (q *Queries) PutWebhook(ctx context.Context, arg PutWebhookParams) error {
 	_, err := q.exec(ctx, q.putWebhookStmt, putWebhook,
 		arg.ID,

@@ -20,6 +20,7 @@ var webhookTests = map[string]func(*testing.T, Store){
 	"PutWebhookOfDeletedInstanceFails":        testPutWebhookOrphan,
 	"EnabledPutMakesTheLineDue":               testPutMakesDue,
 	"RaisedGenerationBuriesSomeAtOnce":        testGenerationBuries,
+	"GenerationNeverFalls":                    testGenerationNeverFalls,
 	"DeliveryOfAnOldGenerationIsBuried":       testStaleHook,
 	"LogIsPagedNewestFirst":                   testLogPages,
 	"LogIsFiltered":                           testLogFilters,
@@ -301,6 +302,19 @@ func testPutMakesDue(t *testing.T, s Store) {
 	r.wantDueNow("resumed")
 	r.wantClaim("resumed", false, r.now, "a")
 	r.wantJobs("resumed", w, r.now, 1, 2)
+}
+
+// A set that began before a 410 was settled must not revive what that buried.
+func testGenerationNeverFalls(t *testing.T, s Store) {
+	r := newReceiver(t, s)
+	w := r.add("a", func(w *webhook.Webhook) { w.Generation = 3 })
+	w.Generation = 2
+	must(t, s.PutWebhook(t.Context(), w))
+	list, err := s.ListWebhooks(t.Context(), w.InstanceID)
+	must(t, err)
+	if len(list) != 1 || list[0].Generation != 3 {
+		t.Errorf("stored %+v, want generation 3", list)
+	}
 }
 
 func testGenerationBuries(t *testing.T, s Store) {

@@ -122,6 +122,7 @@ func (m *Memory) PutWebhook(_ context.Context, w webhook.Webhook) error {
 		return err
 	}
 	if h := m.hooks[w.ID]; h != nil {
+		w.Generation = max(w.Generation, h.Generation)
 		h.Webhook = w
 	} else {
 		m.hooks[w.ID] = &hook{Webhook: w}
