@@ -25,7 +25,7 @@ const (
 	turnoverSockets   = 6000
 	turnoverTime      = 10 * time.Second // at most
 	turnoverInstances = 32
-	turnoverWorkers   = 96
+	turnoverWorkers   = 256
 )
 
 // turnover is a crowd of clients of many instances that come, stall and go at

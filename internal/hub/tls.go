@@ -2,6 +2,7 @@ package hub
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"syscall"
@@ -41,7 +42,14 @@ type keeper struct {
 	waiting bool   // somebody waits for the socket and will write rest
 }
 
-// Write keeps p for the next flush.
+// keepLimit bounds what a keeper keeps, in bytes: one batch with what TLS adds
+// to it, and as much again for what TLS itself has to answer.
+const keepLimit = 2 * tlsBatch
+
+var errKeepsTooMuch = errors.New("the client does not read what TLS answers")
+
+// Write keeps p for the next flush. A client that makes TLS answer more than it
+// takes, by asking for new keys without end, loses its connection.
 func (k *keeper) Write(p []byte) (int, error) {
 	k.mu.Lock()
 	if !k.keeps {
@@ -49,6 +57,10 @@ func (k *keeper) Write(p []byte) (int, error) {
 		return k.TCPConn.Write(p)
 	}
 	defer k.mu.Unlock()
+	if len(k.rest)+len(p) > keepLimit {
+		closeQuietly(k.TCPConn) // TLS alone would not tell anybody until the next event
+		return 0, errKeepsTooMuch
+	}
 	k.rest = append(k.rest, p...)
 	return len(p), nil
 }
