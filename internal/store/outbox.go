@@ -193,11 +193,12 @@ func (o *outbox) place(ctx context.Context, h *webhook.Hook, e *event.Event, unf
 		return "", false, nil
 	}
 	o.queues = true
+	o.db.waited.Store(true)
 	return chatKeys(c)[0], true, nil
 }
 
 func (o *outbox) lookForQueues(ctx context.Context) error {
-	if o.asked {
+	if o.asked || !o.db.waited.Load() {
 		return nil
 	}
 	ids, err := o.q.AnyWaiting(ctx, o.instanceID)

@@ -155,6 +155,37 @@ func TestQueueSurvivesRestarts(t *testing.T) {
 	})
 }
 
+// What waits for its file goes on holding up its chat after a restart.
+func TestWaitingChatSurvivesRestarts(t *testing.T) {
+	path, chat := newFile(t), "5511999999999@s.whatsapp.net"
+	say := func(q *queue, w webhook.Webhook, n int, file *media.Ref) {
+		item, e := storetest.TextItem(n)
+		m := &event.Message{ID: item.Message.ID}
+		m.Body.Chat.JID = &chat
+		item.Data, item.Media, e.Data = m, file, m
+		out := dispatch.Outbox{Encode: envelope, Hooks: []webhook.Hook{w.Hook()}}
+		must(t, q.db.Record(t.Context(), q.instanceID, []dispatch.Item{item}, []*event.Event{e}, out))
+	}
+	var q *queue
+	var w webhook.Webhook
+	with(t, path, func(db *store.DB) {
+		q = newQueue(t, db)
+		w = q.add("a")
+		w.MediaBase64 = true
+		must(t, db.PutWebhook(t.Context(), w))
+		say(q, w, 1, &media.Ref{Kind: "image", Size: 10})
+	})
+	with(t, path, func(db *store.DB) {
+		q.db = db
+		say(q, w, 2, nil)
+		load, err := db.Load(t.Context(), w.ID, time.Now().Add(time.Second), nil, 10)
+		must(t, err)
+		if len(load.Jobs) > 0 {
+			t.Errorf("%d jobs although the chat waits for a file", len(load.Jobs))
+		}
+	})
+}
+
 // events.md 5: dead letters are kept 14 days; what arrived is kept a day.
 func TestSweeperKeepsDeliveriesForTheRetention(t *testing.T) {
 	const day = 24 * time.Hour

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/chasqui/chasqui/internal/account"
@@ -49,6 +50,9 @@ type DB struct {
 	box    *seal.Box
 	log    *slog.Logger
 	clean  bool // as found at Open
+	// waited says that a delivery may wait for a file: one did at Open, or has
+	// begun to since. Until then nobody has to look for those it would hold up.
+	waited atomic.Bool
 	opened time.Time
 	stats  queueStats
 }
@@ -90,6 +94,11 @@ func (db *DB) prepare(ctx context.Context) (err error) {
 	if err := db.checkKey(ctx); err != nil {
 		return err
 	}
+	waiting, err := db.read.AnyWaitingAnywhere(ctx)
+	if err != nil {
+		return err
+	}
+	db.waited.Store(len(waiting) > 0)
 	db.clean, err = db.endedClean(ctx)
 	return err
 }

@@ -10,6 +10,9 @@ INSERT INTO webhook_deliveries (
 -- name: AnyWaiting :many
 SELECT id FROM webhook_deliveries WHERE waiting AND instance_id = @instance_id LIMIT 1;
 
+-- name: AnyWaitingAnywhere :many
+SELECT id FROM webhook_deliveries WHERE waiting LIMIT 1;
+
 -- name: WaitingInChat :many
 SELECT id FROM webhook_deliveries
 WHERE waiting AND webhook_id = @webhook_id AND chat_key = @chat_key AND state = 'pending' AND NOT parked

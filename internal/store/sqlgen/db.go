@@ -27,6 +27,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.anyWaitingStmt, err = db.PrepareContext(ctx, anyWaiting); err != nil {
 		return nil, fmt.Errorf("error preparing query AnyWaiting: %w", err)
 	}
+	if q.anyWaitingAnywhereStmt, err = db.PrepareContext(ctx, anyWaitingAnywhere); err != nil {
+		return nil, fmt.Errorf("error preparing query AnyWaitingAnywhere: %w", err)
+	}
 	if q.buryDeliveriesStmt, err = db.PrepareContext(ctx, buryDeliveries); err != nil {
 		return nil, fmt.Errorf("error preparing query BuryDeliveries: %w", err)
 	}
@@ -386,6 +389,11 @@ func (q *Queries) Close() error {
 	if q.anyWaitingStmt != nil {
 		if cerr := q.anyWaitingStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing anyWaitingStmt: %w", cerr)
+		}
+	}
+	if q.anyWaitingAnywhereStmt != nil {
+		if cerr := q.anyWaitingAnywhereStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing anyWaitingAnywhereStmt: %w", cerr)
 		}
 	}
 	if q.buryDeliveriesStmt != nil {
@@ -1013,6 +1021,7 @@ type Queries struct {
 	db                               DBTX
 	tx                               *sql.Tx
 	anyWaitingStmt                   *sql.Stmt
+	anyWaitingAnywhereStmt           *sql.Stmt
 	buryDeliveriesStmt               *sql.Stmt
 	claimFastStmt                    *sql.Stmt
 	claimSlowStmt                    *sql.Stmt
@@ -1137,6 +1146,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		db:                               tx,
 		tx:                               tx,
 		anyWaitingStmt:                   q.anyWaitingStmt,
+		anyWaitingAnywhereStmt:           q.anyWaitingAnywhereStmt,
 		buryDeliveriesStmt:               q.buryDeliveriesStmt,
 		claimFastStmt:                    q.claimFastStmt,
 		claimSlowStmt:                    q.claimSlowStmt,

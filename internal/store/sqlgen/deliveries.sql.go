@@ -36,6 +36,33 @@ func (q *Queries) AnyWaiting(ctx context.Context, instanceID string) ([]string, 
 	return items, nil
 }
 
+const anyWaitingAnywhere = `-- name: AnyWaitingAnywhere :many
+SELECT id FROM webhook_deliveries WHERE waiting LIMIT 1
+`
+
+func (q *Queries) AnyWaitingAnywhere(ctx context.Context) ([]string, error) {
+	rows, err := q.query(ctx, q.anyWaitingAnywhereStmt, anyWaitingAnywhere)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const buryDeliveries = `-- name: BuryDeliveries :execrows
 UPDATE webhook_deliveries SET state = 'dead', reason = $1, finished_at = $2, next_at = 0
 WHERE webhook_deliveries.instance_id = $3 AND webhook_deliveries.id IN (
