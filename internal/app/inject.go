@@ -68,7 +68,7 @@ func (j *injector) Start(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if j.listener, err = net.Listen("unix", j.path); err != nil {
+	if j.listener, err = (&net.ListenConfig{}).Listen(ctx, "unix", j.path); err != nil {
 		return err
 	}
 	ctx, j.hangUp = context.WithCancel(context.WithoutCancel(ctx)) // a start's context ends with the start
@@ -101,6 +101,7 @@ func (j *injector) accept(ctx context.Context) {
 type injectRequest struct {
 	Op        string `json:"op"` // publish, stats, collect
 	Prefix    string `json:"prefix"`
+	First     int    `json:"first"`
 	Instances int    `json:"instances"`
 	Size      int    `json:"size"`
 	Burst     int    `json:"burst"`
@@ -160,14 +161,14 @@ func (j *injector) stats() (injectAnswer, error) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return injectAnswer{
-		CPU: u.Utime.Nano() + u.Stime.Nano(), Mallocs: m.Mallocs, Clients: int(j.parts.hub.Stats().Clients),
+		CPU: u.Utime.Nano() + u.Stime.Nano(), Mallocs: m.Mallocs, Clients: j.parts.hub.Stats().Clients,
 	}, nil
 }
 
 // publish makes Rounds bursts of Burst events, one burst every so many
 // nanoseconds, for the instances in turn.
 func (j *injector) publish(ctx context.Context, q injectRequest) (injectAnswer, error) {
-	feeds, err := j.find(ctx, q.Prefix, q.Instances)
+	feeds, err := j.find(ctx, q)
 	if err != nil {
 		return injectAnswer{}, err
 	}
@@ -201,18 +202,18 @@ func (j *injector) publish(ctx context.Context, q injectRequest) (injectAnswer, 
 	return injectAnswer{Events: made}, nil
 }
 
-// find opens the instances named prefix and a number of five digits, counted
-// from zero.
-func (j *injector) find(ctx context.Context, prefix string, n int) ([]*feed, error) {
+// find returns the feeds of the instances whose names are the prefix and a number
+// of five digits, Instances of them from First on.
+func (j *injector) find(ctx context.Context, q injectRequest) ([]*feed, error) {
 	account, err := j.parts.accounts.Get(ctx, "default")
 	if err != nil {
 		return nil, err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	found := make([]*feed, 0, n)
-	for i := range n {
-		name := fmt.Sprintf("%s%05d", prefix, i)
+	var found []*feed
+	for i := range q.Instances {
+		name := fmt.Sprintf("%s%05d", q.Prefix, q.First+i)
 		f := j.feeds[name]
 		if f == nil {
 			in, err := j.parts.instances.Get(ctx, account.ID, name)
@@ -250,9 +251,9 @@ func (j *injector) padding(f *feed, size int) (string, error) {
 // reads (bench/fanout/payload): the event's number and when it was made.
 func injected(number uint32, at int64, text string) *event.Message {
 	jid, lid := "5511999999999@s.whatsapp.net", "123456789012345@lid"
-	id := fmt.Sprintf("bench:%08x:%016x", number, at)
+	id := fmt.Sprintf("%08x:%016x", number, at)
 	from := event.Address{JID: &jid, LID: &lid, Name: "Ana"}
-	return &event.Message{ID: id, Body: event.MessageBody{
+	return &event.Message{ID: "bench:" + id, Body: event.MessageBody{
 		ID: id, Direction: event.Incoming, Timestamp: time.Unix(1_700_000_000, 0).UTC(), Type: "text",
 		Chat: event.Chat{Address: from, Type: event.ChatPrivate}, Sender: from,
 		Content: &event.Content{Text: text}, Source: "android",
