@@ -144,7 +144,13 @@ func (s *Service) put(ctx context.Context, w *Webhook, secretGiven bool) ([]Hook
 	if err := s.store.PutWebhook(ctx, *w); err != nil {
 		return nil, err
 	}
-	return s.stored(ctx, w.InstanceID)
+	hooks, err := s.stored(context.WithoutCancel(ctx), w.InstanceID)
+	if err != nil {
+		// It is stored: to leave the old hooks in force would lose its events.
+		s.opts.Logger.ErrorContext(ctx, "the webhooks of an instance could not be read back", "instance_id", w.InstanceID, "error", err)
+		return HooksOf(list), nil
+	}
+	return hooks, nil
 }
 
 // stored returns the hooks of an instance as they are stored: a receiver may

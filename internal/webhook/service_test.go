@@ -296,6 +296,47 @@ func TestWebhookNotStored(t *testing.T) {
 	wantFault(t, err, fault.New(fault.NotFound, "Webhook not configured for this label"))
 }
 
+// hasty is a store whose caller goes away the moment that a webhook is stored.
+type hasty struct {
+	*webhooktest.Memory
+	leave func()
+}
+
+func (h *hasty) PutWebhook(ctx context.Context, w webhook.Webhook) error {
+	defer h.leave()
+	return h.Memory.PutWebhook(ctx, w)
+}
+
+func (h *hasty) ListWebhooks(ctx context.Context, instanceID string) ([]webhook.Webhook, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return h.Memory.ListWebhooks(ctx, instanceID)
+}
+
+// A webhook that is stored is in force, even if whoever set it has gone, or the
+// store cannot be read any more: else its events would be lost.
+func TestStoredWebhookIsInForce(t *testing.T) {
+	for name, fails := range map[string]func(*hasty, func()){
+		"the caller goes": func(h *hasty, cancel func()) { h.leave = cancel },
+		"the store fails": func(h *hasty, _ func()) { h.leave = func() { h.Fail(errors.New("disk broken")) } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			h := &hasty{Memory: o.store}
+			o.Service = webhook.NewService(h, o, o, webhook.ServiceOptions{})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			fails(h, cancel)
+			w, err := o.Set(ctx, sales, enabled("a"))
+			must(t, err)
+			if diff := cmp.Diff([]webhook.Hook{w.Hook()}, o.hooks); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 // After the worker disabled a webhook its hook is withdrawn.
 func TestReload(t *testing.T) {
 	o := newOffice(t)
