@@ -17,7 +17,8 @@ func (w *Worker) post(ctx context.Context, hook *Webhook, j *Job) Result {
 	req, err := w.request(ctx, hook, j, r.At)
 	if err != nil {
 		if ctx.Err() == nil {
-			w.log.Error("a stored delivery cannot be sent", "webhook_id", hook.ID, "delivery_id", j.ID, "event_id", j.EventID, "error", err)
+			w.log.Error("a stored delivery cannot be sent", "instance_id", hook.InstanceID, "label", hook.Label,
+				"delivery_id", j.ID, "event_id", j.EventID, "error", err)
 		}
 		r.Err, r.Ours = errUnread, true
 		return r

@@ -7,11 +7,11 @@ import (
 
 // tell logs what an attempt changed for the operator: not each failure, but
 // that they begin and end. No line holds a URL, a secret or a body.
-func (w *Worker) tell(hook *Webhook, o *Outcome, health *Health) {
+func (w *Worker) tell(hook *Webhook, j *Job, o *Outcome, health *Health) {
 	if health == nil && o.State != Dead {
 		return
 	}
-	log := w.log.With("instance_id", hook.InstanceID, "label", hook.Label, "delivery_id", o.ID)
+	log := w.log.With("instance_id", hook.InstanceID, "label", hook.Label, "delivery_id", j.ID, "event_id", j.EventID)
 	if o.State == Dead {
 		log.Warn("a delivery is dead", "reason", o.Reason)
 	}

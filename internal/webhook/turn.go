@@ -152,7 +152,7 @@ func (w *Worker) attempt(l *line, j *Job) (e ending, stop bool) {
 	o, health := w.policy.Judge(&l.hook, j, r)
 	e, stop, counts := w.close(l, &o, health, &r, context.Cause(ctx))
 	if counts {
-		w.tell(&l.hook, &o, health)
+		w.tell(&l.hook, j, &o, health)
 	}
 	return e, stop
 }

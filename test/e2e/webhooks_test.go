@@ -292,8 +292,8 @@ func TestWebhookMetrics(t *testing.T) {
 	}, func() string { return strings.Join(want, "\n") + "\nin:\n" + metrics })
 }
 
-// TestWebhookLogsKeepSecrets: section 8, a log line names instance, webhook and
-// delivery, never the URL's query, a header, the secret or the text.
+// TestWebhookLogsKeepSecrets: section 8, a log line names instance, webhook,
+// event and delivery, never the URL's query, a header, the secret or the text.
 func TestWebhookLogsKeepSecrets(t *testing.T) {
 	log := &journal{}
 	g := apptest.StartLogged(t, log, "--webhook-schedule", strings.Repeat("20ms,", 1000))
@@ -306,7 +306,7 @@ func TestWebhookLogsKeepSecrets(t *testing.T) {
 		"headers": object{"X-Key": "hidden-header"},
 	})
 	say(t, g, ana, "a confidential word")
-	id := c.Wait(3)[0].ID
+	first := c.Wait(3)[0]
 	hook(g, c, object{"url": "http://127.0.0.1:1/wh?key=hidden-in-the-query"})
 	say(t, g, ana, "a confidential answer")
 	apptest.Eventually(t, func() bool { return strings.Count(log.String(), `"a webhook fails"`) == 2 }, log.String)
@@ -317,7 +317,7 @@ func TestWebhookLogsKeepSecrets(t *testing.T) {
 			t.Errorf("the log holds %q: ...%s", secret, text[max(0, i-200):min(len(text), i+100)])
 		}
 	}
-	for _, line := range []string{`"label":"default"`, `"delivery_id":"` + id + `"`, `"a webhook works again"`} {
+	for _, line := range []string{`"label":"default"`, `"delivery_id":"` + first.ID + `","event_id":"` + first.Meta.ID + `"`, `"a webhook works again"`} {
 		if !strings.Contains(text, line) {
 			t.Errorf("the log does not hold %s:\n%s", line, text)
 		}
