@@ -157,6 +157,34 @@ func TestChangedWhileRunning(t *testing.T) {
 	})
 }
 
+// Section 5: a delivery goes to the URL of the moment. A receiver that is not
+// that any more when it answers 410 disables nothing, and its answer is no
+// attempt.
+func TestAnswerOfTheOldURLDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, 1, webhook.WorkerOptions{})
+		b.out.say(b.urls[0], func(context.Context, webhook.Request) (webhook.Response, error) {
+			<-time.After(time.Second)
+			return webhook.Response{Status: 410}, nil
+		})
+		b.record(2)
+		pass(500 * time.Millisecond)
+		w := b.webhook()
+		w.URL = "http://receiver/new"
+		must(t, b.PutWebhook(t.Context(), w))
+		b.worker.Changed(w.ID)
+		pass(2 * time.Second)
+		b.want(b.urls[0], "1")
+		b.want("http://receiver/new", "1", "2")
+		if !b.webhook().Enabled {
+			t.Error("the old receiver disabled the webhook")
+		}
+		if again := b.out.posts("http://receiver/new")[0]; again.attempt != "1" {
+			t.Errorf("sent again as attempt %s", again.attempt)
+		}
+	})
+}
+
 // A redelivery goes out though its line has nothing else to do, and though its
 // first delivery is held.
 func TestRedeliveryGoesOut(t *testing.T) {

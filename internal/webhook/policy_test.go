@@ -27,6 +27,8 @@ func TestPolicy(t *testing.T) {
 	holds := func(wait time.Duration) want { return want{state: webhook.Pending, wait: wait} }
 	parks := func(wait time.Duration) want { return want{state: webhook.Pending, wait: wait, parked: true} }
 	refused := errors.New("connection refused")
+	// One more failure that is about the event would park it.
+	refusedTwice := webhook.Job{Failures: 2, EventFailures: 2}
 	for name, tc := range map[string]struct {
 		ordering webhook.Ordering
 		job      webhook.Job
@@ -39,18 +41,19 @@ func TestPolicy(t *testing.T) {
 		want     want
 	}{
 		"success is any 2xx":             {status: 299, want: want{state: webhook.Delivered}},
-		"no connection holds":            {err: refused, want: holds(5 * sec)},
+		"no connection holds":            {err: refused, job: refusedTwice, want: holds(2 * min)},
+		"503 holds":                      {status: 503, job: refusedTwice, want: holds(2 * min)},
 		"jitter, least":                  {err: refused, random: -0.5, want: holds(4 * sec)},
 		"jitter, most":                   {err: refused, random: 0.5, want: holds(6 * sec)},
 		"second step":                    {status: 503, job: webhook.Job{Failures: 1}, want: holds(30 * sec)},
 		"third step":                     {status: 503, job: webhook.Job{Failures: 2}, want: holds(2 * min)},
 		"held: at least every 2 min":     {status: 503, job: webhook.Job{Failures: 7}, want: holds(2 * min)},
-		"3xx holds":                      {status: 302, want: holds(5 * sec)},
-		"408 holds":                      {status: 408, want: holds(5 * sec)},
-		"425 holds":                      {status: 425, want: holds(5 * sec)},
-		"429 holds":                      {status: 429, want: holds(5 * sec)},
-		"502 holds":                      {status: 502, want: holds(5 * sec)},
-		"504 holds":                      {status: 504, want: holds(5 * sec)},
+		"3xx holds":                      {status: 302, job: refusedTwice, want: holds(2 * min)},
+		"408 holds":                      {status: 408, job: refusedTwice, want: holds(2 * min)},
+		"425 holds":                      {status: 425, job: refusedTwice, want: holds(2 * min)},
+		"429 holds":                      {status: 429, job: refusedTwice, want: holds(2 * min)},
+		"502 holds":                      {status: 502, job: refusedTwice, want: holds(2 * min)},
+		"504 holds":                      {status: 504, job: refusedTwice, want: holds(2 * min)},
 		"Retry-After of 429":             {status: 429, after: sec, want: holds(sec)},
 		"Retry-After of 503":             {status: 503, after: 10 * min, want: holds(10 * min)},
 		"Retry-After up to 1 h":          {status: 503, after: 5 * hour, want: holds(hour)},
