@@ -25,6 +25,7 @@ var bodyTests = map[string]func(*testing.T, Store){
 	"UnfilledBodySaysWhatItWaitsFor":      testUnfilled,
 	"UnfilledBodiesArePaged":              testUnfilledPages,
 	"OthersDoNotWaitForAFile":             testNoWaiting,
+	"OnlyWhoHasSomethingToDoIsDue":        testDue,
 	"FillLetsGoInOrder":                   testFillOrder,
 	"FillOutOfOrderWaits":                 testFillOutOfOrder,
 	"ChatThatLearnsItsNumberStaysInOrder": testFillLearnedNumber,
@@ -196,6 +197,31 @@ func testNoWaiting(t *testing.T, s Store) {
 	r.wantJobs("without", without, r.now, 1, 2, 3, 4, 5, 6)
 	if got := string(r.load(without, r.now).Jobs[0].Body); got != "body 1 of evt_1" {
 		t.Errorf("without base64 the body is %q", got)
+	}
+}
+
+func testDue(t *testing.T, s Store) {
+	r := newReceiver(t, s)
+	with, without := r.add("with", base64Hook), r.add("without", nil)
+	r.add("other", func(w *webhook.Webhook) { w.Events = []event.Type{event.TypeCall} })
+	for _, tc := range []struct {
+		what string
+		item dispatch.Item
+		want []string
+	}{
+		{"a file", photo(1, "1"), []string{without.ID}},
+		{"a text behind it", inChat(2, "1"), []string{without.ID}},
+		{"a text elsewhere", inChat(3, "2"), []string{with.ID, without.ID}},
+		{"a repeat", inChat(3, "2"), nil},
+	} {
+		var due []string
+		out := r.outbox()
+		out.Due = func(webhookIDs []string) { due = append(due, webhookIDs...) }
+		events := []*event.Event{{ID: "evt", Timestamp: At, Data: tc.item.Data}}
+		must(t, s.Record(t.Context(), r.instanceID, []dispatch.Item{tc.item}, events, out))
+		if diff := cmp.Diff(tc.want, due); diff != "" {
+			t.Errorf("%s: due (-want +got):\n%s", tc.what, diff)
+		}
 	}
 }
 

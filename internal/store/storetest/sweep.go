@@ -10,6 +10,8 @@ import (
 var sweepTests = map[string]func(*testing.T, Store){
 	"SweptDeliveriesTakeTheirBodiesAlong": testSweepDeliveries,
 	"PausedForTooLongIsGivenUp":           testGiveUp,
+	"GivingUpCountsFromTheRedelivery":     testGiveUpRedelivered,
+	"DeadOnesThatWaitAreSweptLater":       testSweepWaiting,
 }
 
 func testSweepDeliveries(t *testing.T, s Store) {
@@ -66,5 +68,44 @@ func testGiveUp(t *testing.T, s Store) {
 	r.wantStates("only those of the paused one", 3, 0, 3)
 	if d := r.log(webhook.Query{State: webhook.Dead})[0]; d.Label != paused.Label || d.Reason != webhook.ReasonPaused {
 		t.Errorf("dead: %+v", d)
+	}
+}
+
+// events.md 5: what was sent again is queued from then on, for as long as all
+// that is queued.
+func testGiveUpRedelivered(t *testing.T, s Store) {
+	r := newReceiver(t, s)
+	w := r.add("a", nil)
+	r.texts(1) // made at At
+	r.claim(owner, false, r.now)
+	r.release(w, dead(r.load(w, r.now).Jobs[0]))
+	n, err := s.RequeueDead(t.Context(), w.ID, r.now, 10)
+	must(t, err)
+	w.Paused = true
+	must(t, s.PutWebhook(t.Context(), w))
+	for i, want := range []int64{0, int64(n)} {
+		before := r.now.Add(time.Duration(i) * time.Second)
+		if got, err := s.GiveUpPaused(t.Context(), before, 10); got != want || err != nil {
+			t.Errorf("before %v: %d given up (%v), want %d", before, got, err, want)
+		}
+	}
+}
+
+// A body that waits for its file is needed to the end of the wait: with it go
+// those behind it, whatever became of its own delivery.
+func testSweepWaiting(t *testing.T, s Store) {
+	r := newReceiver(t, s)
+	w := r.add("a", base64Hook)
+	r.record(photo(1, "1"), inChat(2, "1"))
+	list := r.unfilled()
+	w.Enabled, w.Generation = false, 1
+	must(t, s.PutWebhook(t.Context(), w))
+	r.wantStates("disabled", 0, 0, 2)
+	for _, want := range []int64{0, 2} {
+		n, err := s.SweepDeliveries(t.Context(), webhook.Dead, r.now.Add(time.Hour), 10)
+		if n != want || err != nil {
+			t.Errorf("%d swept (%v), want %d", n, err, want)
+		}
+		r.fill(list[0])
 	}
 }

@@ -22,6 +22,7 @@ var webhookTests = map[string]func(*testing.T, Store){
 	"RaisedGenerationBuriesSomeAtOnce":        testGenerationBuries,
 	"GenerationNeverFalls":                    testGenerationNeverFalls,
 	"DeliveryOfAnOldGenerationIsBuried":       testStaleHook,
+	"OldGenerationIsNotSentBeforeItIsBuried":  testOldGeneration,
 	"LogIsPagedNewestFirst":                   testLogPages,
 	"LogIsFiltered":                           testLogFilters,
 	"RequeueMakesADeadDeliveryPendingAgain":   testRequeue,
@@ -367,24 +368,56 @@ func testStaleHook(t *testing.T, s Store) {
 	r.wantStates("the rest is buried", 1, 0, 2)
 }
 
+// events.md 5: what waited when a webhook was disabled is dead, even if it is
+// enabled again before all of that is buried.
+func testOldGeneration(t *testing.T, s Store) {
+	r := newReceiver(t, s)
+	w := r.add("a", nil)
+	r.states(1200)
+	w.Enabled, w.Generation = false, 1
+	must(t, s.PutWebhook(t.Context(), w))
+	r.wantClaim("something to bury", false, r.now, "a")
+	w.Enabled = true
+	must(t, s.PutWebhook(t.Context(), w))
+	r.hooks = []webhook.Hook{w.Hook()}
+	r.states(1)
+	r.wantStates("not all is buried", 201, 0, 1000)
+	r.wantJobs("only the new generation", w, r.now, 1201)
+}
+
+// events.md 5: newest first, page by page. What is recorded between two pages
+// is on none of those that follow, and moves nothing to another page.
 func testLogPages(t *testing.T, s Store) {
 	r := newReceiver(t, s)
-	r.add("a", nil)
+	w := r.add("a", nil)
 	r.states(7)
-	var got []int64
-	q := webhook.Query{Limit: 3}
-	for page := range 4 {
-		list := r.log(q)
-		if want := []int{3, 3, 1, 0}[page]; len(list) != want {
-			t.Fatalf("page %d has %d", page, len(list))
-		}
-		for _, d := range list {
-			got = append(got, d.Sequence)
-			q.Before = d.ID
-		}
+	r.claim(owner, false, r.now)
+	var ends []webhook.Outcome
+	for _, j := range r.load(w, r.now).Jobs {
+		ends = append(ends, dead(j))
 	}
-	if diff := cmp.Diff([]int64{7, 6, 5, 4, 3, 2, 1}, got); diff != "" {
-		t.Errorf("sequences (-want +got):\n%s", diff)
+	r.settle(webhook.Settlement{WebhookID: w.ID, Outcomes: ends})
+	for _, state := range []webhook.State{webhook.Dead, ""} {
+		var got []int64
+		q := webhook.Query{Limit: 3, State: state}
+		newest := int64(r.recorded)
+		for page := 0; page == 0 || len(got) == 3*page; page++ {
+			for _, d := range r.log(q) {
+				got = append(got, d.Sequence)
+				q.Before = d.ID
+			}
+			r.states(1)
+		}
+		if state == webhook.Dead {
+			newest = 7
+		}
+		var want []int64
+		for n := newest; n > 0; n-- {
+			want = append(want, n)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("state %q: sequences (-want +got):\n%s", state, diff)
+		}
 	}
 }
 
@@ -520,7 +553,11 @@ func testRequeueDead(t *testing.T, s Store) {
 		}
 	}
 	r.wantClaim("the line is due", false, r.now, "a")
-	r.wantJobs("all", a, r.now, -1, -2, -3, -4, -5)
+	for _, j := range r.wantJobs("all", a, r.now, -1, -2, -3, -4, -5) {
+		if j.Failures != 0 || j.EventFailures != 0 || !j.FirstAttempt.IsZero() {
+			t.Errorf("the schedule goes on: %+v", j)
+		}
+	}
 	r.wantJobs("of the other webhook", b, r.now)
 	if n, err := s.RequeueDead(t.Context(), newID(t), r.now, 3); n != 0 || err != nil {
 		t.Errorf("unknown webhook: %d, %v", n, err)
