@@ -302,22 +302,6 @@ func (c *client) catchUp(tr blocking) {
 	}
 }
 
-// writable goes on with a client that lags, for one turn. The poller calls it
-// when the socket may have room or has failed.
-func (c *client) writable(a *attempt) {
-	if c.lags.Load() == 0 {
-		return // the socket is not ours to write to
-	}
-	before := c.bytes.Load()
-	drained, ok := c.writeOut(a)
-	if c.bytes.Load() != before {
-		c.progress.Store(c.stream.hub.now())
-	}
-	if drained || !ok {
-		c.caughtUp()
-	}
-}
-
 // caughtUp ends a lag. Another may have begun since the socket was given back:
 // that is why they are counted.
 func (c *client) caughtUp() {

@@ -21,8 +21,8 @@
 //
 // Who writes to a socket is decided by client.claim: the claimant owns the
 // socket until nothing waits for the client any more, so no lock is held over a
-// write. Lock order: Hub.relieveMu, Hub.watchMu, Hub.mu, Stream.mu. client.mu
-// and wheel.mu are leaves: no other lock is taken while one is held.
+// write. Lock order: Hub.relieveMu, Hub.watchMu, Hub.mu, Stream.mu. client.mu,
+// wheel.mu and poller.mu are leaves: no other lock is taken while one is held.
 //
 // The package owns frames, heartbeat, limits and close codes of
 // docs/events.md section 4. It does not check tokens, origins or

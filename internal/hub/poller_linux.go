@@ -194,6 +194,22 @@ func (p *poller) serve(s *pollSocket, events uint32, buf []byte, a *attempt) {
 	}
 }
 
+// writable goes on with a client that lags, for one turn. It is called when
+// the socket may have room or has failed.
+func (c *client) writable(a *attempt) {
+	if c.lags.Load() == 0 {
+		return // the socket is not ours to write to
+	}
+	before := c.bytes.Load()
+	drained, ok := c.writeOut(a)
+	if c.bytes.Load() != before {
+		c.progress.Store(c.stream.hub.now())
+	}
+	if drained || !ok {
+		c.caughtUp()
+	}
+}
+
 // end is the end of a client, which happens nowhere else.
 func (p *poller) end(s *pollSocket) {
 	p.hub.forget(s.client)
