@@ -58,7 +58,8 @@ func (ch *channel) publish(ctx context.Context, items []Item) error {
 	ch.order.Lock()
 	defer ch.order.Unlock()
 	events, linked := ch.number(items)
-	out := ch.outbox()
+	var due []string
+	out := ch.outbox(func(webhookIDs []string) { due = webhookIDs })
 	out.KeepMedia = slices.Contains(linked, true)
 	if err := ch.d.store.Record(ctx, ch.id, items, events, out); err != nil {
 		return err
@@ -70,29 +71,28 @@ func (ch *channel) publish(ctx context.Context, items []Item) error {
 		ch.d.recorded.Add(1)
 		ch.hand(ctx, e, &items[i])
 	}
-	ch.tellFollowers(items, events, linked)
+	ch.tellFollowers(items, events, linked, due)
 	return nil
 }
 
-func (ch *channel) outbox() Outbox {
+func (ch *channel) outbox(due func(webhookIDs []string)) Outbox {
 	if len(ch.hooks) == 0 {
 		return Outbox{}
 	}
 	o := ch.envelope()
 	return Outbox{
-		Hooks:  ch.hooks,
+		Hooks: ch.hooks, Due: due,
 		Encode: func(dst []byte, e *event.Event) ([]byte, error) { return event.AppendEnvelope(dst, e, o) },
 	}
 }
 
 // tellFollowers wakes those for whom the recorded events left work.
-func (ch *channel) tellFollowers(items []Item, events []*event.Event, linked []bool) {
+func (ch *channel) tellFollowers(items []Item, events []*event.Event, linked []bool, due []string) {
 	f := ch.d.opts.Followers
-	due, waits := ch.work(items, events)
 	if len(due) > 0 && f.Deliveries != nil {
 		f.Deliveries(due)
 	}
-	if waits && f.Bodies != nil {
+	if f.Bodies != nil && ch.waits(items, events) {
 		f.Bodies()
 	}
 	for i := range linked {
@@ -103,23 +103,19 @@ func (ch *channel) tellFollowers(items []Item, events []*event.Event, linked []b
 	}
 }
 
-// work says which hooks have deliveries of the recorded events, and whether a
-// body of one waits for its file.
-func (ch *channel) work(items []Item, events []*event.Event) (due []string, waits bool) {
-	for _, h := range ch.hooks {
-		wanted := false
-		for i, e := range events {
-			if e == nil || e.Sequence == 0 || !h.Filter.Allows(e.Type()) {
-				continue
-			}
-			wanted = true
-			waits = waits || h.Base64 && items[i].Media != nil
+// waits reports whether a body of the recorded events waits for its file.
+func (ch *channel) waits(items []Item, events []*event.Event) bool {
+	for i, e := range events {
+		if e == nil || e.Sequence == 0 || items[i].Media == nil {
+			continue
 		}
-		if wanted {
-			due = append(due, h.ID)
+		for _, h := range ch.hooks {
+			if h.Base64 && h.Filter.Allows(e.Type()) {
+				return true
+			}
 		}
 	}
-	return due, waits
+	return false
 }
 
 // number makes an event of each item that has one, and says which of them got a

@@ -107,6 +107,9 @@ type Outbox struct {
 	// Encode appends the envelope of an event that has its Sequence. Required
 	// with Hooks.
 	Encode func(dst []byte, e *event.Event) ([]byte, error)
+	// Due is told, before the commit, whose lines got a delivery that does not
+	// wait; nobody else has to be woken. Nil: nobody asks.
+	Due func(webhookIDs []string)
 }
 
 // Followers are told after a commit that there is work for them. They must not

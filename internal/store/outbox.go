@@ -47,6 +47,9 @@ func (o *outbox) leave(ctx context.Context, items []dispatch.Item, events []*eve
 			return err
 		}
 	}
+	if len(o.touched) > 0 && o.out.Due != nil {
+		o.out.Due(o.touched)
+	}
 	return nil
 }
 

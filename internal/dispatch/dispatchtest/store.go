@@ -2,6 +2,7 @@ package dispatchtest
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/chasqui/chasqui/internal/dispatch"
@@ -78,6 +79,7 @@ func (s *Store) Record(_ context.Context, instanceID string, items []dispatch.It
 	if s.seen == nil {
 		s.seen, s.sequence = map[[4]string]bool{}, map[string]int64{}
 	}
+	before := len(s.deliveries)
 	for i, item := range items {
 		if m := item.Message; m != nil {
 			key := [4]string{instanceID, m.ChatKey, m.SenderKey, m.ID}
@@ -99,7 +101,19 @@ func (s *Store) Record(_ context.Context, instanceID string, items []dispatch.It
 			return err
 		}
 	}
+	if due := dueOf(s.deliveries[before:]); len(due) > 0 && out.Due != nil {
+		out.Due(due)
+	}
 	return nil
+}
+
+func dueOf(list []Delivery) (webhookIDs []string) {
+	for _, d := range list {
+		if !d.Waits && !slices.Contains(webhookIDs, d.WebhookID) {
+			webhookIDs = append(webhookIDs, d.WebhookID)
+		}
+	}
+	return webhookIDs
 }
 
 func (s *Store) leave(e *event.Event, hasFile bool, out dispatch.Outbox) error {
