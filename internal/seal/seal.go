@@ -1,8 +1,6 @@
 package seal
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -12,14 +10,13 @@ import (
 // KeySize is the length of a key in bytes.
 const KeySize = 32
 
-// A sealed value is: version (1 byte), key identity (4), nonce (12),
+// A sealed value is: version (1 byte), key identity (4), nonce (24),
 // ciphertext with its tag (16).
 const (
-	version   = 1
-	idSize    = 4
-	nonceSize = 12
-	header    = 1 + idSize + nonceSize
-	tagSize   = 16
+	version = 1
+	idSize  = 4
+	header  = 1 + idSize + nonceSize
+	tagSize = 16
 )
 
 var (
@@ -34,18 +31,16 @@ var (
 type keyID [idSize]byte
 
 // Box seals with one key and opens with that and with older ones. It is safe
-// for concurrent use.
-//
-// Nonces are random, so one key is good for 2^32 values (NIST SP 800-38D, 8.3).
+// for concurrent use. How many values one key seals needs no thought: see xaes.
 type Box struct {
 	id   keyID
-	keys map[keyID]cipher.AEAD
+	keys map[keyID]*xaes
 }
 
 // New returns a box that seals with key. Values sealed with one of the older
 // keys can still be opened. Each key has KeySize bytes.
 func New(key []byte, older ...[]byte) (*Box, error) {
-	b := &Box{keys: make(map[keyID]cipher.AEAD, 1+len(older))}
+	b := &Box{keys: make(map[keyID]*xaes, 1+len(older))}
 	for _, old := range older {
 		if _, err := b.add(old); err != nil {
 			return nil, err
@@ -60,16 +55,12 @@ func (b *Box) add(key []byte) (keyID, error) {
 	if len(key) != KeySize {
 		return keyID{}, fmt.Errorf("encryption key has %d bytes, want %d", len(key), KeySize)
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return keyID{}, err
-	}
-	aead, err := cipher.NewGCM(block)
+	x, err := newXAES(key)
 	if err != nil {
 		return keyID{}, err
 	}
 	id := identify(key)
-	b.keys[id] = aead
+	b.keys[id] = x
 	return id, nil
 }
 
@@ -87,7 +78,7 @@ func (b *Box) Seal(plain []byte, context string) []byte {
 	copy(out[1:], b.id[:])
 	nonce := out[1+idSize : header]
 	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the process instead
-	return b.keys[b.id].Seal(out, nonce, plain, associated(out, context))
+	return b.keys[b.id].seal(out, nonce, plain, associated(out, context))
 }
 
 // Open decrypts what Seal made with the same context. It returns ErrUnknownKey
@@ -96,11 +87,11 @@ func (b *Box) Open(sealed []byte, context string) ([]byte, error) {
 	if len(sealed) < header+tagSize || sealed[0] != version {
 		return nil, ErrDamaged
 	}
-	aead, ok := b.keys[keyID(sealed[1:1+idSize])]
+	x, ok := b.keys[keyID(sealed[1:1+idSize])]
 	if !ok {
 		return nil, ErrUnknownKey
 	}
-	plain, err := aead.Open(nil, sealed[1+idSize:header], sealed[header:], associated(sealed, context))
+	plain, err := x.open(sealed[1+idSize:header], sealed[header:], associated(sealed, context))
 	if err != nil {
 		return nil, ErrDamaged
 	}

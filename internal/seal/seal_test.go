@@ -16,7 +16,7 @@ import (
 
 func key(fill byte) []byte { return bytes.Repeat([]byte{fill}, seal.KeySize) }
 
-func box(t *testing.T, k []byte, older ...[]byte) *seal.Box {
+func box(t testing.TB, k []byte, older ...[]byte) *seal.Box {
 	t.Helper()
 	b, err := seal.New(k, older...)
 	if err != nil {
@@ -170,5 +170,28 @@ func TestKeyFileThatIsNoKeyIsAnError(t *testing.T) {
 	}
 	if _, err := seal.LoadOrCreateKeyFile(filepath.Join(path, "missing", "x")); err == nil {
 		t.Error("no error for a folder that cannot be")
+	}
+}
+
+// What is sealed most are bodies of webhooks, of about 1 KB.
+func BenchmarkSeal(b *testing.B) {
+	sealer := box(b, key(1))
+	plain := bytes.Repeat([]byte("x"), 1000)
+	b.SetBytes(int64(len(plain)))
+	b.ReportAllocs()
+	for b.Loop() {
+		sealer.Seal(plain, "webhook_bodies.body/0197d0a2-6c1e-7b52-9a55-3f1f0c9e2d11")
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	const place = "webhook_bodies.body/0197d0a2-6c1e-7b52-9a55-3f1f0c9e2d11"
+	sealer := box(b, key(1))
+	sealed := sealer.Seal(bytes.Repeat([]byte("x"), 1000), place)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := sealer.Open(sealed, place); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
