@@ -7,7 +7,9 @@ type XAES = xaes
 func NewXAES(key []byte) (*XAES, error) { return newXAES(key) }
 
 // Seal is seal.
-func (x *xaes) Seal(nonce, plain, associated []byte) []byte { return x.seal(nil, nonce, plain, associated) }
+func (x *xaes) Seal(nonce, plain, associated []byte) []byte {
+	return x.seal(nil, nonce, plain, associated)
+}
 
 // Open is open.
 func (x *xaes) Open(nonce, sealed, associated []byte) ([]byte, error) {
