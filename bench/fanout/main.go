@@ -68,6 +68,7 @@ func benchmark(ctx context.Context, args []string) error {
 	loads := f.String("loads", "", "only these, separated by commas; "+suite.Growth+" is one")
 	only := f.String("contenders", "", "only these, separated by commas")
 	f.StringVar(&opts.Chasqui, "chasqui", "", "the gateway's binary, built with -tags chasqui_inject; empty: without chasqui")
+	f.StringVar(&opts.Nobody, "nobody", "", "file with what go test -bench PublishNobody -benchmem has printed; empty: without it")
 	f.StringVar(&opts.Node, "node", "", "folder of the Node servers; empty: without them")
 	o.flags(f)
 	if err := f.Parse(args); err != nil {

@@ -26,7 +26,8 @@ type client struct {
 	next    uint32 // number of the event that must come now
 	hint    int    // where the last marker was
 	code    int    // of the server's close frame
-	stalled bool
+	stalled bool   // counts apart
+	resting bool   // is not read from
 	ended   bool
 
 	header []byte // of a frame whose header is not whole
@@ -114,6 +115,7 @@ func (c *client) frame(p []byte, now int64, out func([]byte)) {
 		if len(p) >= 2 {
 			c.code = int(binary.BigEndian.Uint16(p))
 		}
+		out(masked(opClose, p[:min(len(p), 2)])) // the server closes the connection then
 	default:
 		c.tally.odd++
 	}

@@ -220,7 +220,7 @@ func (c *Crowd) stall(n int) error {
 		if err := c.control(unix.EPOLL_CTL_DEL, cl.fd); err != nil {
 			return err
 		}
-		cl.stalled = true
+		cl.stalled, cl.resting = true, true
 		cl.tally.clients--
 		cl.tally = apart
 	}
@@ -229,11 +229,13 @@ func (c *Crowd) stall(n int) error {
 
 func (c *Crowd) resume() error {
 	for _, cl := range c.clients {
-		if cl.stalled && !cl.ended {
-			if err := c.watch(cl); err != nil {
-				return err
-			}
+		if !cl.resting {
+			continue
 		}
+		if err := c.watch(cl); err != nil {
+			return err
+		}
+		cl.resting = false
 	}
 	return nil
 }

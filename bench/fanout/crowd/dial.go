@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,6 +49,9 @@ func (c *Crowd) connect(ctx context.Context, q *wire.Connect) error {
 func (c *Crowd) open(ctx context.Context, q *wire.Connect, path string, t *tally) error {
 	source := 1 + (len(c.clients)+len(c.held))/perSource
 	d := net.Dialer{Timeout: dialTimeout, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(source))}}
+	if q.ReceiveBuffer > 0 {
+		d.Control = receiveBuffer(q.ReceiveBuffer)
+	}
 	conn, err := d.DialContext(ctx, "tcp", q.Address)
 	if err != nil {
 		return err
@@ -64,6 +68,15 @@ func (c *Crowd) open(ctx context.Context, q *wire.Connect, path string, t *tally
 		return nil
 	}
 	return c.adopt(conn.(*net.TCPConn), q, t, early)
+}
+
+// receiveBuffer bounds what the system takes for a socket that nobody reads.
+func receiveBuffer(size int) func(string, string, syscall.RawConn) error {
+	return func(_, _ string, conn syscall.RawConn) error {
+		var failed error
+		err := conn.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size) })
+		return errors.Join(err, failed)
+	}
 }
 
 // upgrade asks for a WebSocket and says hello. early is what came with the

@@ -73,7 +73,7 @@ func largeLoad(s Scale) Load {
 func stallLoad(s Scale) Load {
 	return Load{
 		Name: "stalled", Title: "Stalled clients",
-		About: fmt.Sprintf("%d of %d clients stop reading; %d bursts of %d events of 1 KB before, and as many after. "+
+		About: fmt.Sprintf("%d of %d clients, whose receive buffers are small, stop reading and %d bursts of %d events of 1 KB follow. "+
 			"The others' rate is compared with their own before. The send buffer is the fullest of the server's sockets at the end.",
 			stallOnes, stallClients, s.StallBursts, burstEvents),
 		Columns: []Column{

@@ -158,15 +158,22 @@ func large(ctx context.Context, s *stage) (Values, error) {
 const (
 	stallClients = 100
 	stallOnes    = 10
+	// stallBuffer is the receive buffer that these clients ask for, in bytes, so
+	// that it fills soon; the system doubles it.
+	stallBuffer = 64 << 10
 )
 
 // stalled: some clients stop reading while bursts go on.
 func stalled(ctx context.Context, s *stage) (Values, error) {
-	sv, c, err := s.openWith(ctx, stallClients)
+	sv, c, err := s.open(ctx, 1, gatewayOptions{})
 	if err != nil {
 		return nil, err
 	}
-	calm, err := s.bursts(sv, c, s.scale.StallBursts)
+	sv.connect.ReceiveBuffer = stallBuffer
+	if err := s.connect(ctx, sv, c, 1, stallClients); err != nil {
+		return nil, err
+	}
+	calm, err := s.bursts(sv, c, max(s.scale.StallBursts/4, 2))
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func hotInstance(ctx context.Context, s *stage) (Values, error) {
 		return nil, err
 	}
 	every := hotBurst * time.Second / hotRate
-	flood := publication{size: kilobyte, burst: hotBurst, rounds: int(s.scale.HotTime / every), every: every, instances: 1}
+	flood := publication{size: kilobyte, burst: hotBurst, rounds: int(s.scale.HotTime / every), every: every}
 	beside, err := s.pair(sv, c, calm, hot, flood)
 	if err != nil {
 		return nil, err

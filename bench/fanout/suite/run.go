@@ -16,6 +16,7 @@ type Options struct {
 	Self    string // this program, which is also the peers and the crowd
 	Chasqui string // the gateway's binary, built with the tag chasqui_inject; empty: without chasqui
 	Node    string // the folder of the Node servers; empty: without them
+	Nobody  string // the file of go test's output about publishing to nobody; empty: there is none
 	Scale   Scale
 	Loads   []string
 	Only    []string // contenders
@@ -65,6 +66,13 @@ func (r *Runner) Run(ctx context.Context) (*Result, error) {
 				res.Samples = append(res.Samples, r.sample(ctx, l, c, round))
 			}
 		}
+	}
+	if r.opts.Nobody != "" {
+		samples, err := readNobody(r.opts.Nobody)
+		if err != nil {
+			return nil, err
+		}
+		res.Loads, res.Samples = append(res.Loads, nobodyLoad()), append(res.Samples, samples...)
 	}
 	if chosen(r.opts.Loads, Growth) {
 		var err error

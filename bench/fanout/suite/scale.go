@@ -44,7 +44,7 @@ func Full(files uint64) Scale {
 	}
 	return Scale{
 		Rounds: 5, Clients: min(1000, most), SingleEvents: 200, SingleEvery: 20 * time.Millisecond, Bursts: 10,
-		LatencyTime: 5 * time.Second, IdleClients: min(10_000, most), TLSClients: min(4_000, most), LargeEvents: 20, StallBursts: 40,
+		LatencyTime: 5 * time.Second, IdleClients: min(10_000, most), TLSClients: min(4_000, most), LargeEvents: 20, StallBursts: 100,
 		Instances: min(8_000, most/2), InstanceTurn: 10, HotTime: 10 * time.Second,
 		MediaSize: 16 << 20, MediaClients: 50, Growth: append(growth, most), GrowthEvents: 40,
 	}
@@ -55,7 +55,7 @@ func Full(files uint64) Scale {
 func Quick() Scale {
 	return Scale{
 		Quick: true, Rounds: 1, Clients: 50, SingleEvents: 10, SingleEvery: 5 * time.Millisecond, Bursts: 2,
-		LatencyTime: 300 * time.Millisecond, IdleClients: 100, TLSClients: 20, LargeEvents: 2, StallBursts: 20,
+		LatencyTime: 300 * time.Millisecond, IdleClients: 100, TLSClients: 20, LargeEvents: 2, StallBursts: 12,
 		Instances: 20, InstanceTurn: 2, HotTime: 300 * time.Millisecond,
 		MediaSize: 1 << 20, MediaClients: 3, Growth: []int{1, 10, 50}, GrowthEvents: 5,
 	}

@@ -103,7 +103,6 @@ const patience = 30 * time.Second
 // measure publishes, waits until all clients have everything, and notes as
 // faults what was not as it must be.
 func (s *stage) measure(sv *server, c *crowd, p publication) (measured, error) {
-	p.instances = max(p.instances, 1)
 	size := p.size
 	if s.contender.anyFrame {
 		size = 0
@@ -115,7 +114,7 @@ func (s *stage) measure(sv *server, c *crowd, p publication) (measured, error) {
 	if _, err := sv.ask(p.request()); err != nil {
 		return measured{}, err
 	}
-	each := p.burst * p.rounds / p.instances
+	each := p.burst * p.rounds / max(p.instances, 1)
 	sv.made += each
 	got, err := c.await(map[string]int{everybody: each}, patience)
 	if err != nil {
@@ -129,7 +128,7 @@ func (s *stage) measure(sv *server, c *crowd, p publication) (measured, error) {
 
 func (p publication) request() wire.Request {
 	return wire.Request{
-		Op: wire.OpPublish, Prefix: instancePrefix, Instances: p.instances,
+		Op: wire.OpPublish, Prefix: instancePrefix, Instances: max(p.instances, 1),
 		Size: p.size, Burst: p.burst, Rounds: p.rounds, Every: int64(p.every),
 	}
 }

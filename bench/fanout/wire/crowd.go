@@ -28,6 +28,8 @@ type CrowdRequest struct {
 type Connect struct {
 	Address string `json:"address"`
 	TLS     bool   `json:"tls,omitempty"` // the connections are only held, nothing is counted
+	// ReceiveBuffer is SO_RCVBUF of the sockets in bytes; 0: as the system likes.
+	ReceiveBuffer int `json:"receiveBuffer,omitempty"`
 	// Path is asked for; a verb in it, as in /ws/bench%05d, is the number of the
 	// instance. Each of Instances gets Each clients.
 	Path      string            `json:"path"`
