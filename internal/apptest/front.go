@@ -48,6 +48,9 @@ func NewFront(t testing.TB, network string) *Front {
 	return f
 }
 
+// URL is where a gateway finds the network, behind the front.
+func (f *Front) URL() string { return f.url }
+
 // Hold lets no file through until Release.
 func (f *Front) Hold() {
 	f.mu.Lock()
