@@ -53,6 +53,9 @@ bench-webhooks: build ## print the figures of webhooks
 soak: build ## run what takes long; SOAK_MINUTES (60) says how long each part streams
 	SOAK_MINUTES=$(SOAK_MINUTES) go test ./test/soak -count=1 -v -timeout 5h
 
+bench-fanout: ## compare the event channel with its peers, writes docs/benchmarks-fanout.md
+	scripts/bench-fanout
+
 fuzz: ## fuzz every parser of outside bytes, 20 s each
 	scripts/fuzz 20s
 
@@ -70,4 +73,4 @@ $(TOOLS)/versitygw: tools/s3server/go.mod
 	mkdir -p $(TOOLS)
 	cd tools/s3server && go build -o ../../$(TOOLS)/versitygw github.com/versity/versitygw/cmd/versitygw
 
-.PHONY: help build run demo test clients race lint generate verify vuln bench bench-webhooks soak fuzz
+.PHONY: help build run demo test clients race lint generate verify vuln bench bench-fanout bench-webhooks soak fuzz
