@@ -17,6 +17,7 @@ func (p *parts) counters() func() telemetry.Snapshot {
 		s := telemetry.Snapshot{
 			Clients: map[string]int{}, States: map[string]int{},
 			Frames: sockets.Frames, Bytes: sockets.Bytes, Slow: sockets.Slow, LagMemory: sockets.LagMemory,
+			Polled: sockets.Polled, Opened: sockets.Opened, Refused: sockets.Refused, Dropped: sockets.Dropped,
 			Latency: latency(sockets.Latency), WhatsApp: engineCounters(p.engine.Stats()),
 			Webhooks: p.webhookCounters(), Downloads: p.library.Downloads(),
 		}

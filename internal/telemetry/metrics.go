@@ -17,6 +17,10 @@ type Snapshot struct {
 	Bytes     int64
 	Slow      int64 // clients cut because they were too slow
 	LagMemory int64 // bytes kept for laggards alone
+	Polled    int   // clients that cost no goroutine
+	Opened    int64 // clients that ever connected
+	Refused   int64 // clients closed for what they sent
+	Dropped   int64 // clients ended without a close frame
 	Latency   Latency
 	Recorded  int64 // events produced
 	HandedOn  int64 // of those, events handed to a stream with clients
@@ -74,6 +78,10 @@ var (
 	sentBytes  = desc("websocket_bytes_sent_total", "Bytes written to WebSocket clients.")
 	slow       = desc("websocket_slow_disconnects_total", "Clients cut because they were too slow.")
 	lagMemory  = desc("websocket_lag_bytes", "Bytes kept for lagging clients alone.")
+	polled     = desc("websocket_clients_polled", "WebSocket clients connected that cost no goroutine.")
+	opened     = desc("websocket_opened_total", "WebSocket clients that ever connected.")
+	refused    = desc("websocket_refused_total", "Clients closed for what they sent (1002, 1007, 1009).")
+	lost       = desc("websocket_dropped_total", "Clients ended without a close frame: silent, stalled, or closing too slowly.")
 	latency    = desc("websocket_publish_to_write_seconds", "From publishing an event until it was written to the clients in step.")
 	recorded   = desc("events_recorded_total", "Events produced and recorded.")
 	dropped    = desc("events_dropped_idle_total", "Events that no WebSocket client was there for, or that the filter held back.")
@@ -146,6 +154,10 @@ func (out sink) sockets(s *Snapshot) {
 	out.count(sentBytes, s.Bytes)
 	out.count(slow, s.Slow)
 	out.gauge(lagMemory, float64(s.LagMemory))
+	out.gauge(polled, float64(s.Polled))
+	out.count(opened, s.Opened)
+	out.count(refused, s.Refused)
+	out.count(lost, s.Dropped)
 	out <- prometheus.MustNewConstHistogram(latency, s.Latency.Count, s.Latency.Sum.Seconds(), s.Latency.Buckets)
 }
 

@@ -39,7 +39,7 @@ func TestMetricsAreReadAtEachScrape(t *testing.T) {
 	metrics := telemetry.NewMetrics(func() telemetry.Snapshot {
 		recorded++
 		return telemetry.Snapshot{
-			Clients: map[string]int{"sales": 2, "support": 1}, Frames: 7, Slow: 1, Recorded: recorded, HandedOn: 4,
+			Clients: map[string]int{"sales": 2, "support": 1}, Frames: 7, Slow: 1, Polled: 2, Opened: 9, Refused: 4, Dropped: 5, Recorded: recorded, HandedOn: 4,
 			Latency: telemetry.Latency{Count: 3, Sum: time.Second, Buckets: map[float64]uint64{0.001: 2}},
 			States:  map[string]int{"connected": 2}, WhatsApp: map[string]int64{"undecryptable": 5},
 			Webhooks: telemetry.Webhooks{
@@ -56,6 +56,8 @@ func TestMetricsAreReadAtEachScrape(t *testing.T) {
 		for _, want := range []string{
 			"chasqui_events_dropped_idle_total " + dropped, `chasqui_websocket_clients{instance="sales"} 2`,
 			"chasqui_websocket_clients_connected 3", "chasqui_websocket_frames_sent_total 7", "chasqui_websocket_slow_disconnects_total 1",
+			"chasqui_websocket_clients_polled 2", "chasqui_websocket_opened_total 9",
+			"chasqui_websocket_refused_total 4", "chasqui_websocket_dropped_total 5",
 			`chasqui_websocket_publish_to_write_seconds_bucket{le="0.001"} 2`, "chasqui_websocket_publish_to_write_seconds_count 3",
 			`chasqui_instances{state="connected"} 2`, `chasqui_whatsapp_total{what="undecryptable"} 5`,
 			`chasqui_webhook_deliveries_total{outcome="delivered"} 8`, `chasqui_webhook_deliveries_total{outcome="dead"} 1`,
