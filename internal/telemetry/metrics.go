@@ -103,7 +103,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		clients, allClients, frames, sentBytes, slow, lagMemory, latency, recorded, dropped, states, engine,
+		clients, allClients, frames, sentBytes, slow, lagMemory, polled, opened, refused, lost, latency, recorded, dropped, states, engine,
 		deliveries, attempts, running, failures, depth, oldest, downloads,
 	} {
 		ch <- d
