@@ -194,7 +194,7 @@ func (k *Keeper) work(ctx context.Context, r Record) {
 // put stores what became of a file. When that fails, the file is held for a
 // while, since it is still due as far as the store knows.
 func (k *Keeper) put(ctx context.Context, r Record) {
-	err := k.library.store.PutFile(ctx, r)
+	err := k.library.store.UpdateWanted(ctx, r)
 	if err == nil || ctx.Err() != nil {
 		return
 	}

@@ -42,6 +42,10 @@ type Store interface {
 	GetFile(ctx context.Context, instanceID string, key Key) (r Record, found bool, err error)
 	// PutFile inserts or replaces a record.
 	PutFile(ctx context.Context, r Record) error
+	// UpdateWanted stores State, Attempts, NextAt and Reason of a record that is
+	// still wanted. Any other stays as it is: somebody else had the file
+	// meanwhile, or nobody wants it any more.
+	UpdateWanted(ctx context.Context, r Record) error
 	// ListWanted returns wanted files that are due at now, the longest due
 	// first, and when the next one is due after that (zero: none).
 	ListWanted(ctx context.Context, now time.Time, limit int) (due []Record, next time.Time, err error)

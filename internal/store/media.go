@@ -60,6 +60,16 @@ func (db *DB) PutFile(ctx context.Context, r media.Record) error {
 	return err
 }
 
+// UpdateWanted implements media.Store.
+func (db *DB) UpdateWanted(ctx context.Context, r media.Record) error {
+	return db.transact(ctx, func(ctx context.Context, q *sqlgen.Queries) error {
+		return q.UpdateWantedFile(ctx, sqlgen.UpdateWantedFileParams{
+			State: string(r.State), Attempts: int64(r.Attempts), NextAt: fromTime(r.NextAt), Reason: r.Reason,
+			InstanceID: r.InstanceID, ChatKey: r.Key.ChatKey, SenderKey: r.Key.SenderKey, MessageID: r.Key.MessageID,
+		})
+	})
+}
+
 // ListWanted implements media.Store.
 func (db *DB) ListWanted(ctx context.Context, now time.Time, limit int) (due []media.Record, next time.Time, err error) {
 	rows, err := db.read.ListWantedFiles(ctx, sqlgen.ListWantedFilesParams{Now: fromTime(now), MaxRows: int32(limit)})

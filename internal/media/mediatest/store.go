@@ -54,6 +54,20 @@ func (s *Store) PutFile(_ context.Context, r media.Record) error {
 	return nil
 }
 
+// UpdateWanted implements media.Store.
+func (s *Store) UpdateWanted(_ context.Context, r media.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	is := id{r.InstanceID, r.Key}
+	stored, found := s.files[is]
+	if s.fail != nil || !found || stored.State != media.Wanted {
+		return s.fail
+	}
+	stored.State, stored.Attempts, stored.NextAt, stored.Reason = r.State, r.Attempts, r.NextAt, r.Reason
+	s.files[is] = stored
+	return nil
+}
+
 // DeleteFile implements media.Store.
 func (s *Store) DeleteFile(_ context.Context, instanceID string, key media.Key) error {
 	s.mu.Lock()

@@ -26,6 +26,11 @@ INSERT INTO media_files (
 )
 ON CONFLICT (instance_id, chat_key, sender_key, message_id) DO NOTHING;
 
+-- name: UpdateWantedFile :exec
+UPDATE media_files SET state = @state, attempts = @attempts, next_at = @next_at, reason = @reason
+WHERE instance_id = @instance_id AND chat_key = @chat_key
+    AND sender_key = @sender_key AND message_id = @message_id AND media_files.state = 'wanted';
+
 -- name: ListWantedFiles :many
 SELECT * FROM media_files
 WHERE state = 'wanted' AND next_at <= @now
@@ -63,8 +68,10 @@ WHERE (media_files.instance_id, media_files.chat_key, media_files.sender_key, me
 );
 
 -- name: DeleteSomeFiles :execrows
-DELETE FROM media_files WHERE media_files.instance_id = @instance_id AND media_files.message_id IN (
-    SELECT f.message_id FROM media_files AS f WHERE f.instance_id = @instance_id LIMIT @step
+DELETE FROM media_files
+WHERE (media_files.instance_id, media_files.chat_key, media_files.sender_key, media_files.message_id) IN (
+    SELECT f.instance_id, f.chat_key, f.sender_key, f.message_id FROM media_files AS f
+    WHERE f.instance_id = @instance_id LIMIT @step
 );
 
 -- name: GetBucket :one

@@ -372,6 +372,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.updateSettingsStmt, err = db.PrepareContext(ctx, updateSettings); err != nil {
 		return nil, fmt.Errorf("error preparing query UpdateSettings: %w", err)
 	}
+	if q.updateWantedFileStmt, err = db.PrepareContext(ctx, updateWantedFile); err != nil {
+		return nil, fmt.Errorf("error preparing query UpdateWantedFile: %w", err)
+	}
 	if q.waitingInChatStmt, err = db.PrepareContext(ctx, waitingInChat); err != nil {
 		return nil, fmt.Errorf("error preparing query WaitingInChat: %w", err)
 	}
@@ -966,6 +969,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing updateSettingsStmt: %w", cerr)
 		}
 	}
+	if q.updateWantedFileStmt != nil {
+		if cerr := q.updateWantedFileStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing updateWantedFileStmt: %w", cerr)
+		}
+	}
 	if q.waitingInChatStmt != nil {
 		if cerr := q.waitingInChatStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing waitingInChatStmt: %w", cerr)
@@ -1136,6 +1144,7 @@ type Queries struct {
 	updatePhoneSeenStmt              *sql.Stmt
 	updateProxyStmt                  *sql.Stmt
 	updateSettingsStmt               *sql.Stmt
+	updateWantedFileStmt             *sql.Stmt
 	waitingInChatStmt                *sql.Stmt
 	wakeLineStmt                     *sql.Stmt
 	wantFileStmt                     *sql.Stmt
@@ -1261,6 +1270,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		updatePhoneSeenStmt:              q.updatePhoneSeenStmt,
 		updateProxyStmt:                  q.updateProxyStmt,
 		updateSettingsStmt:               q.updateSettingsStmt,
+		updateWantedFileStmt:             q.updateWantedFileStmt,
 		waitingInChatStmt:                q.waitingInChatStmt,
 		wakeLineStmt:                     q.wakeLineStmt,
 		wantFileStmt:                     q.wantFileStmt,

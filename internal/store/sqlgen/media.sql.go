@@ -33,8 +33,10 @@ func (q *Queries) DeleteFile(ctx context.Context, arg DeleteFileParams) error {
 }
 
 const deleteSomeFiles = `-- name: DeleteSomeFiles :execrows
-DELETE FROM media_files WHERE media_files.instance_id = $1 AND media_files.message_id IN (
-    SELECT f.message_id FROM media_files AS f WHERE f.instance_id = $1 LIMIT $2
+DELETE FROM media_files
+WHERE (media_files.instance_id, media_files.chat_key, media_files.sender_key, media_files.message_id) IN (
+    SELECT f.instance_id, f.chat_key, f.sender_key, f.message_id FROM media_files AS f
+    WHERE f.instance_id = $1 LIMIT $2
 )
 `
 
@@ -350,6 +352,37 @@ func (q *Queries) SweepFilesInBucket(ctx context.Context, arg SweepFilesInBucket
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const updateWantedFile = `-- name: UpdateWantedFile :exec
+UPDATE media_files SET state = $1, attempts = $2, next_at = $3, reason = $4
+WHERE instance_id = $5 AND chat_key = $6
+    AND sender_key = $7 AND message_id = $8 AND media_files.state = 'wanted'
+`
+
+type UpdateWantedFileParams struct {
+	State      string
+	Attempts   int64
+	NextAt     int64
+	Reason     string
+	InstanceID string
+	ChatKey    string
+	SenderKey  string
+	MessageID  string
+}
+
+func (q *Queries) UpdateWantedFile(ctx context.Context, arg UpdateWantedFileParams) error {
+	_, err := q.exec(ctx, q.updateWantedFileStmt, updateWantedFile,
+		arg.State,
+		arg.Attempts,
+		arg.NextAt,
+		arg.Reason,
+		arg.InstanceID,
+		arg.ChatKey,
+		arg.SenderKey,
+		arg.MessageID,
+	)
+	return err
 }
 
 const wantFile = `-- name: WantFile :exec

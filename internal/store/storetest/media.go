@@ -18,6 +18,7 @@ var mediaTests = map[string]func(*testing.T, Store){
 	"FileIsKeptWhole":                    testFile,
 	"FilesOfInstancesAreApart":           testFilesApart,
 	"WantedFilesComeWhenDue":             testWanted,
+	"OnlyAWantedFileIsUpdated":           testUpdateWanted,
 	"OldFilesOnDiskAreListed":            testOnDisk,
 	"SweepForgetsFilesThatAreDoneWith":   testSweepFiles,
 	"FileOfDeletedInstanceIsRefused":     testFileOfNobody,
@@ -96,6 +97,25 @@ func testFile(t *testing.T, s Store) {
 	if _, found, err := s.GetFile(t.Context(), in.ID, r.Key); found || err != nil {
 		t.Errorf("after its deletion: found %v, %v", found, err)
 	}
+}
+
+// What the Keeper read may be old by the time that it writes: somebody else had
+// the file meanwhile, or it was forgotten.
+func testUpdateWanted(t *testing.T, s Store) {
+	in := one(t, s)
+	r, later := fileOf(in.ID, "MSG1"), fileOf(in.ID, "MSG1")
+	later.Attempts, later.NextAt, later.Reason = 7, At.Add(time.Hour), "download_failed"
+	must(t, s.UpdateWanted(t.Context(), later))
+	if _, found, err := s.GetFile(t.Context(), in.ID, r.Key); found || err != nil {
+		t.Errorf("a forgotten one: found %v, %v", found, err)
+	}
+	putFile(t, s, r)
+	must(t, s.UpdateWanted(t.Context(), later))
+	wantFile(t, s, later)
+	r.State = media.Stored
+	putFile(t, s, r)
+	must(t, s.UpdateWanted(t.Context(), later))
+	wantFile(t, s, r)
 }
 
 func testFilesApart(t *testing.T, s Store) {
