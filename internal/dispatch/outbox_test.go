@@ -228,14 +228,16 @@ func TestChangeHooksFails(t *testing.T) {
 	}
 }
 
-// Opening an instance puts its stored webhooks in force, those that are enabled;
-// opening it again, as with a new token, leaves them.
+// Opening an instance puts its stored webhooks in force, those that are enabled,
+// paused or not: while paused, events are still queued (section 5). Opening it
+// again, as with a new token, leaves them.
 func TestOpenReadsTheWebhooks(t *testing.T) {
 	d := open(t, dispatch.Options{})
 	store := d.store
 	store.SetWebhooks(
 		webhook.Webhook{ID: "on", Enabled: true, Generation: 7},
 		webhook.Webhook{ID: "off"},
+		webhook.Webhook{ID: "paused", Enabled: true, Paused: true},
 	)
 	again := dispatch.New(store, d.read, d.files, dispatch.Options{})
 	for range 2 {
@@ -248,7 +250,7 @@ func TestOpenReadsTheWebhooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := store.Deliveries()
-	if len(got) != 1 || got[0].WebhookID != "on" || got[0].Generation != 7 {
+	if len(got) != 2 || got[0].WebhookID != "on" || got[0].Generation != 7 || got[1].WebhookID != "paused" {
 		t.Errorf("got %+v", got)
 	}
 }
