@@ -153,6 +153,33 @@ func TestWebhookMediaBase64(t *testing.T) {
 	}
 }
 
+// TestWebhookWaitsAreOptions: webhook.timeout ends an attempt, and
+// media.webhook_wait the wait for a file, whatever media.wait says.
+func TestWebhookWaitsAreOptions(t *testing.T) {
+	g, front := apptest.StartBehind(t, "--webhook-timeout", "200ms", "--media-webhook-wait", "200ms", "--media-wait", "1h")
+	g.Create("sales", nil)
+	g.Link("sales", olga)
+	c := apptest.NewCollector(t)
+	c.Always(apptest.Behavior{Stall: true})
+	hook(g, c, object{"mediaBase64": true})
+	front.Hold()
+	send(t, g, ana, aPicture)
+	if d := c.Wait(1)[0]; d.Get("message.media.error") != "timeout" || d.Get("message.media.base64") != "" {
+		t.Errorf("without its file in time: %s", d.Raw)
+	}
+	var attempt object
+	apptest.Eventually(t, func() bool {
+		list := logged(g, "pending")[0]["attempts"].([]any)
+		if len(list) > 0 {
+			attempt = list[0].(object)
+		}
+		return attempt != nil
+	}, func() string { return "an attempt in the log" })
+	if ms := attempt["durationMs"].(float64); attempt["error"] != "timeout" || ms < 200 || ms > 10_000 {
+		t.Errorf("the attempt: %v", attempt)
+	}
+}
+
 // TestADeadWebhookDelaysNobody: one that accepts and never answers holds up
 // neither another webhook of the instance nor the WebSocket.
 func TestADeadWebhookDelaysNobody(t *testing.T) {
