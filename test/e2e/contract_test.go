@@ -43,14 +43,14 @@ func TestContractTableNamesRealTests(t *testing.T) {
 }
 
 // find looks for a test, and for its case: a golden file, or a name in quotes or
-// between dashes somewhere in the package.
+// between dashes somewhere in the package or in the suite that it shares.
 func find(pkg, test, name string) error {
 	dir := "../../internal/" + pkg
-	if pkg == "waconv" {
+	switch pkg {
+	case "waconv":
 		dir = "../../internal/wa/waconv"
-	}
-	if pkg == "e2e" {
-		dir = "."
+	case "e2e", "crash", "script", "clients", "soak":
+		dir = "../" + pkg
 	}
 	if !mentioned(dir, "_test.go", "func "+test+"(t *testing.T)") {
 		return errors.New("there is no such test")
