@@ -114,7 +114,7 @@ func (db *DB) Load(ctx context.Context, webhookID string, now time.Time, skip []
 			return webhook.Load{}, err
 		}
 	}
-	return webhook.Load{Webhook: w, Jobs: l.jobs, Next: toTime(l.next)}, nil
+	return webhook.Load{Webhook: w, Revision: row.Revision, Jobs: l.jobs, Next: toTime(l.next)}, nil
 }
 
 // loading collects the jobs of one line.

@@ -29,12 +29,16 @@ func (db *DB) settleLine(ctx context.Context, q *sqlgen.Queries, owner string, n
 	if err != nil || l == nil || l.LeaseOwner != owner {
 		return err
 	}
+	stale := s.Revision != l.Revision
 	for i := range s.Outcomes {
+		if stale && s.Outcomes[i].State != webhook.Delivered {
+			continue
+		}
 		if err := db.settleOne(ctx, l, &s.Outcomes[i]); err != nil {
 			return err
 		}
 	}
-	if s.Health != nil {
+	if s.Health != nil && !stale {
 		if err := l.setHealth(ctx, s.Health); err != nil {
 			return err
 		}

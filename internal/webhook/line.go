@@ -3,11 +3,12 @@ package webhook
 import "time"
 
 // line is a webhook whose lease this worker has. Its fields are guarded by
-// Worker.mu, but for hook, fresh and next, which belong to whoever has the
+// Worker.mu, but for hook, rev, fresh and next, which belong to whoever has the
 // line's turn.
 type line struct {
 	id    string
 	hook  Webhook
+	rev   int64     // of hook
 	fresh bool      // not loaded since it was claimed or changed
 	next  time.Time // when something is due without another event; clock reading
 

@@ -62,6 +62,8 @@ const InlineBody = 64 << 10
 // due yet.
 type Load struct {
 	Webhook Webhook // as it is now
+	// Revision rises with each PutWebhook of the webhook.
+	Revision int64
 	Jobs    []Job
 	Next    time.Time
 }
@@ -93,6 +95,10 @@ type Health struct {
 // Settlement is what the worker learned about one line since the last one.
 type Settlement struct {
 	WebhookID string
+	// Revision is that of the Load. If the webhook was put since, failures and
+	// Health are about a configuration that is no more: they are dropped, and
+	// the deliveries stay as they were.
+	Revision int64
 	Outcomes  []Outcome
 	Health    *Health
 	// Release gives the lease back. The store computes when the line is due

@@ -88,13 +88,14 @@ func (w *Worker) load(l *line, limit int) (Load, error) {
 	if err != nil {
 		return Load{}, err
 	}
-	l.hook = load.Webhook
+	l.hook, l.rev = load.Webhook, load.Revision
 	if l.fresh && l.hook.Generation > 0 {
 		if err := w.bury(l); err != nil {
 			return Load{}, err
 		}
 		if l.hook.Enabled {
 			load, err = w.queue.Load(w.ctx, l.id, w.clock.now(), nil, limit)
+			l.hook, l.rev = load.Webhook, load.Revision
 		}
 	}
 	l.fresh = err != nil
@@ -182,6 +183,7 @@ func (w *Worker) close(l *line, o *Outcome, health *Health, r *Result, cause err
 		w.stats.putBack.Add(1)
 		return more, true, false
 	}
+	l.result.Revision = l.rev
 	l.result.Outcomes = append(l.result.Outcomes, *o)
 	if health != nil {
 		l.result.Health = health

@@ -20,6 +20,7 @@ CREATE TABLE webhooks (
     secret_until  BIGINT NOT NULL, -- of the old secret
     ordering      TEXT NOT NULL,
     generation    BIGINT NOT NULL,
+    revision      BIGINT NOT NULL DEFAULT 0, -- rises with each set
     paused        BOOLEAN NOT NULL,
     reason        TEXT NOT NULL,
     failing_since BIGINT NOT NULL,

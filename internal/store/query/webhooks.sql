@@ -23,11 +23,12 @@ ON CONFLICT (id) DO UPDATE SET
     secret_until = excluded.secret_until, ordering = excluded.ordering,
     generation = CASE WHEN webhooks.generation > excluded.generation
         THEN webhooks.generation ELSE excluded.generation END,
+    revision = webhooks.revision + 1,
     paused = excluded.paused, reason = excluded.reason,
     failing_since = excluded.failing_since;
 
 -- name: GetLine :one
-SELECT id, instance_id, enabled, paused, generation, lease_owner FROM webhooks WHERE id = @id;
+SELECT id, instance_id, enabled, paused, generation, revision, lease_owner FROM webhooks WHERE id = @id;
 
 -- name: WakeLine :exec
 -- After an event: a line that is due already, held by its first, or leased is

@@ -133,6 +133,7 @@ type Webhook struct {
 	SecretUntil  int64
 	Ordering     string
 	Generation   int64
+	Revision     int64
 	Paused       bool
 	Reason       string
 	FailingSince int64

@@ -17,7 +17,7 @@ WHERE webhooks.id IN (
         AND w.due_at > 0 AND w.due_at <= $3
     ORDER BY w.due_at LIMIT $4
 )
-RETURNING id, instance_id, label, enabled, private, by_events, events, media_base64, secret_until, ordering, generation, paused, reason, failing_since, due_at, held, lease_owner, lease_until
+RETURNING id, instance_id, label, enabled, private, by_events, events, media_base64, secret_until, ordering, generation, revision, paused, reason, failing_since, due_at, held, lease_owner, lease_until
 `
 
 type ClaimFastParams struct {
@@ -53,6 +53,7 @@ func (q *Queries) ClaimFast(ctx context.Context, arg ClaimFastParams) ([]Webhook
 			&i.SecretUntil,
 			&i.Ordering,
 			&i.Generation,
+			&i.Revision,
 			&i.Paused,
 			&i.Reason,
 			&i.FailingSince,
@@ -82,7 +83,7 @@ WHERE webhooks.id IN (
         AND w.due_at > 0 AND w.due_at <= $3
     ORDER BY w.due_at LIMIT $4
 )
-RETURNING id, instance_id, label, enabled, private, by_events, events, media_base64, secret_until, ordering, generation, paused, reason, failing_since, due_at, held, lease_owner, lease_until
+RETURNING id, instance_id, label, enabled, private, by_events, events, media_base64, secret_until, ordering, generation, revision, paused, reason, failing_since, due_at, held, lease_owner, lease_until
 `
 
 type ClaimSlowParams struct {
@@ -118,6 +119,7 @@ func (q *Queries) ClaimSlow(ctx context.Context, arg ClaimSlowParams) ([]Webhook
 			&i.SecretUntil,
 			&i.Ordering,
 			&i.Generation,
+			&i.Revision,
 			&i.Paused,
 			&i.Reason,
 			&i.FailingSince,
@@ -159,7 +161,7 @@ func (q *Queries) FreeExpiredLeases(ctx context.Context, now int64) error {
 }
 
 const getLine = `-- name: GetLine :one
-SELECT id, instance_id, enabled, paused, generation, lease_owner FROM webhooks WHERE id = $1
+SELECT id, instance_id, enabled, paused, generation, revision, lease_owner FROM webhooks WHERE id = $1
 `
 
 type GetLineRow struct {
@@ -168,6 +170,7 @@ type GetLineRow struct {
 	Enabled    bool
 	Paused     bool
 	Generation int64
+	Revision   int64
 	LeaseOwner string
 }
 
@@ -180,13 +183,14 @@ func (q *Queries) GetLine(ctx context.Context, id string) (GetLineRow, error) {
 		&i.Enabled,
 		&i.Paused,
 		&i.Generation,
+		&i.Revision,
 		&i.LeaseOwner,
 	)
 	return i, err
 }
 
 const getWebhook = `-- name: GetWebhook :one
-SELECT id, instance_id, label, enabled, private, by_events, events, media_base64, secret_until, ordering, generation, paused, reason, failing_since, due_at, held, lease_owner, lease_until FROM webhooks WHERE id = $1
+SELECT id, instance_id, label, enabled, private, by_events, events, media_base64, secret_until, ordering, generation, revision, paused, reason, failing_since, due_at, held, lease_owner, lease_until FROM webhooks WHERE id = $1
 `
 
 func (q *Queries) GetWebhook(ctx context.Context, id string) (Webhook, error) {
@@ -204,6 +208,7 @@ func (q *Queries) GetWebhook(ctx context.Context, id string) (Webhook, error) {
 		&i.SecretUntil,
 		&i.Ordering,
 		&i.Generation,
+		&i.Revision,
 		&i.Paused,
 		&i.Reason,
 		&i.FailingSince,
@@ -350,7 +355,7 @@ func (q *Queries) ListPausedLines(ctx context.Context) ([]ListPausedLinesRow, er
 }
 
 const listWebhooks = `-- name: ListWebhooks :many
-SELECT id, instance_id, label, enabled, private, by_events, events, media_base64, secret_until, ordering, generation, paused, reason, failing_since, due_at, held, lease_owner, lease_until FROM webhooks WHERE instance_id = $1
+SELECT id, instance_id, label, enabled, private, by_events, events, media_base64, secret_until, ordering, generation, revision, paused, reason, failing_since, due_at, held, lease_owner, lease_until FROM webhooks WHERE instance_id = $1
 `
 
 func (q *Queries) ListWebhooks(ctx context.Context, instanceID string) ([]Webhook, error) {
@@ -374,6 +379,7 @@ func (q *Queries) ListWebhooks(ctx context.Context, instanceID string) ([]Webhoo
 			&i.SecretUntil,
 			&i.Ordering,
 			&i.Generation,
+			&i.Revision,
 			&i.Paused,
 			&i.Reason,
 			&i.FailingSince,
@@ -492,6 +498,7 @@ ON CONFLICT (id) DO UPDATE SET
     secret_until = excluded.secret_until, ordering = excluded.ordering,
     generation = CASE WHEN webhooks.generation > excluded.generation
         THEN webhooks.generation ELSE excluded.generation END,
+    revision = webhooks.revision + 1,
     paused = excluded.paused, reason = excluded.reason,
     failing_since = excluded.failing_since
 `

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/chasqui/chasqui/internal/dispatch"
 	"github.com/chasqui/chasqui/internal/event"
@@ -34,10 +35,40 @@ var queueTests = map[string]func(*testing.T, Store){
 	"SettleKeepsTheNewestAttempts":    testAttempts,
 	"SettleNotesHealth":               testHealth,
 	"GoneDisablesTheWebhook":          testGone,
+	"SetIsNotUndoneByAnOldAttempt":    testSettleStale,
 	"ReleaseSeesWhatCameMeanwhile":    testReleaseMeanwhile,
 	"HeldLineIsNotWokenByEvents":      testHeldLine,
 	"ParkedOnesDoNotHoldTheLine":      testParkedWakes,
 	"NoWakeupIsLost":                  testNoLostWakeup,
+}
+
+// A set that is stored while an attempt of the old configuration is still to be
+// settled is not undone by it: neither disabled nor paused, and nothing dies.
+func testSettleStale(t *testing.T, s Store) {
+	r := newReceiver(t, s)
+	w := r.add("a", nil)
+	r.states(3)
+	r.wantClaim("due", false, r.now, "a")
+	load := r.load(w, r.now)
+	w.URL = "https://b.example"
+	must(t, s.PutWebhook(t.Context(), w))
+	r.settle(webhook.Settlement{
+		WebhookID: w.ID, Revision: load.Revision, Health: &webhook.Health{Disabled: true, Reason: "gone"},
+		Outcomes: []webhook.Outcome{
+			{ID: load.Jobs[0].ID, State: webhook.Delivered, Attempt: webhook.Attempt{Status: 200}},
+			{ID: load.Jobs[1].ID, State: webhook.Dead, Reason: webhook.ReasonDisabled, Attempt: webhook.Attempt{Status: 410}},
+		},
+	})
+	list, err := s.ListWebhooks(t.Context(), r.instanceID)
+	must(t, err)
+	if diff := cmp.Diff([]webhook.Webhook{w}, list, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("the webhook changed (-want +got):\n%s", diff)
+	}
+	r.wantJobs("what failed before", w, r.now, 2, 3)
+	r.wantStates("only the success counts", 2, 1, 0)
+	if next := r.load(w, r.now); next.Revision <= load.Revision {
+		t.Errorf("revision %d after %d", next.Revision, load.Revision)
+	}
 }
 
 func testHooks(t *testing.T, s Store) {
@@ -436,11 +467,11 @@ func testGone(t *testing.T, s Store) {
 	r.hooks = []webhook.Hook{w.Hook()}
 	r.texts(3)
 	r.claim(owner, false, r.now)
-	job := r.load(w, r.now).Jobs[0]
-	o := dead(job)
+	load := r.load(w, r.now)
+	o := dead(load.Jobs[0])
 	o.Reason = webhook.ReasonDisabled
 	r.settle(webhook.Settlement{
-		WebhookID: w.ID, Outcomes: []webhook.Outcome{o},
+		WebhookID: w.ID, Revision: load.Revision, Outcomes: []webhook.Outcome{o},
 		Health: &webhook.Health{Disabled: true, Reason: "answered 410"}, Release: true,
 	})
 	r.wantStates("all pending ones die", 0, 0, 3)

@@ -166,7 +166,7 @@ func (r *receiver) settle(s webhook.Settlement) {
 // release settles outcomes and gives the lease back.
 func (r *receiver) release(w webhook.Webhook, outcomes ...webhook.Outcome) {
 	r.t.Helper()
-	r.settle(webhook.Settlement{WebhookID: w.ID, Outcomes: outcomes, Release: true})
+	r.settle(webhook.Settlement{WebhookID: w.ID, Revision: r.load(w, r.now).Revision, Outcomes: outcomes, Release: true})
 }
 
 func (r *receiver) wantDue(what string, want time.Time) {

@@ -31,9 +31,10 @@ type Memory struct {
 
 type hook struct {
 	webhook.Webhook
-	owner string
-	until time.Time
-	rows  []*row // by sequence
+	revision int64
+	owner    string
+	until    time.Time
+	rows     []*row // by sequence
 }
 
 type row struct {
@@ -124,6 +125,7 @@ func (m *Memory) PutWebhook(_ context.Context, w webhook.Webhook) error {
 	if h := m.hooks[w.ID]; h != nil {
 		w.Generation = max(w.Generation, h.Generation)
 		h.Webhook = w
+		h.revision++
 	} else {
 		m.hooks[w.ID] = &hook{Webhook: w}
 	}

@@ -123,7 +123,7 @@ func (m *Memory) Load(_ context.Context, webhookID string, now time.Time, skip [
 	if err != nil || h == nil {
 		return webhook.Load{}, err
 	}
-	load := webhook.Load{Webhook: h.Webhook}
+	load := webhook.Load{Webhook: h.Webhook, Revision: h.revision}
 	parked, line := m.ahead(h)
 	for _, list := range [][]*row{parked, line} {
 		for _, r := range list {
@@ -170,10 +170,15 @@ func (m *Memory) Settle(_ context.Context, owner string, _ time.Time, list []web
 		if h == nil || h.owner != owner {
 			continue
 		}
+		stale := s.Revision != h.revision
 		for _, o := range s.Outcomes {
-			m.rows[o.ID].apply(o)
+			if !stale || o.State == webhook.Delivered {
+				m.rows[o.ID].apply(o)
+			}
 		}
-		h.apply(s.Health)
+		if !stale {
+			h.apply(s.Health)
+		}
 		if s.Release {
 			h.owner = ""
 		}
