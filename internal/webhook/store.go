@@ -64,8 +64,8 @@ type Load struct {
 	Webhook Webhook // as it is now
 	// Revision rises with each PutWebhook of the webhook.
 	Revision int64
-	Jobs    []Job
-	Next    time.Time
+	Jobs     []Job
+	Next     time.Time
 }
 
 // Outcome is what one attempt changes. Exactly one of the following holds:
@@ -99,8 +99,8 @@ type Settlement struct {
 	// Health are about a configuration that is no more: they are dropped, and
 	// the deliveries stay as they were.
 	Revision int64
-	Outcomes  []Outcome
-	Health    *Health
+	Outcomes []Outcome
+	Health   *Health
 	// Release gives the lease back. The store computes when the line is due
 	// next, in the same transaction, from what is queued then.
 	Release bool
