@@ -39,7 +39,7 @@ func (p *parts) counters() func() telemetry.Snapshot {
 func (p *parts) webhookCounters() telemetry.Webhooks {
 	done := p.worker.Stats()
 	w := telemetry.Webhooks{
-		Deliveries: map[string]int64{"delivered": done.Delivered, "parked": done.Parked, "dead": done.Dead},
+		Deliveries: map[string]int64{"delivered": done.Delivered, "parked": done.Parked, "dead": done.Dead + p.db.Died()},
 		Attempts:   map[string]int64{"succeeded": done.Succeeded, "failed": done.Failed, "put_back": done.PutBack},
 		Running:    map[string]int{"fast": done.FastRunning, "slow": done.SlowRunning},
 		Failures:   done.SettleFailures,

@@ -371,3 +371,22 @@ func benchmarkClaim(b *testing.B, q *queue, w webhook.Webhook, feed bool) {
 	b.ReportMetric(float64(spent.Microseconds())/float64(turns), "µs/turn")
 	b.ReportMetric(float64(spent.Microseconds())/float64(turns*jobs), "µs/delivery")
 }
+
+// events.md 8: deliveries that die without an attempt are counted too.
+func TestDiedWithoutAnAttempt(t *testing.T) {
+	db := open(t, newFile(t))
+	q := newQueue(t, db)
+	disabled, paused := q.add("disabled"), q.add("paused")
+	q.record(3, disabled)
+	q.record(2, paused)
+	disabled.Enabled, disabled.Generation = false, 1
+	must(t, db.PutWebhook(t.Context(), disabled))
+	paused.Paused = true
+	must(t, db.PutWebhook(t.Context(), paused))
+	if n := db.Died(); n != 3 {
+		t.Errorf("%d died by the disabling, want 3", n)
+	}
+	if _, err := db.GiveUpPaused(t.Context(), time.Now().Add(time.Hour), 10); err != nil || db.Died() != 5 {
+		t.Errorf("%d died in all, want 5: %v", db.Died(), err)
+	}
+}

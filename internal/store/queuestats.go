@@ -62,6 +62,11 @@ func (db *DB) QueueStats(ctx context.Context) ([]QueueDepth, error) {
 	return depths, nil
 }
 
+// Died is how many deliveries became dead since Open without an attempt: those
+// of disabled webhooks, and those that were queued for too long. The few that a
+// failed transaction gave back count again.
+func (db *DB) Died() int64 { return db.died.Load() }
+
 func (db *DB) countQueue(ctx context.Context) ([]QueueDepth, error) {
 	depths := []QueueDepth{{State: LineHealthy}, {State: LineFailing}, {State: LinePaused}, {State: LineDisabled}}
 	rows, err := db.read.ListDepths(ctx)

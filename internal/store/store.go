@@ -55,6 +55,7 @@ type DB struct {
 	waited atomic.Bool
 	opened time.Time
 	stats  queueStats
+	died   atomic.Int64 // see Died
 }
 
 // Open opens the store, makes or migrates its schema and checks the encryption

@@ -72,6 +72,9 @@ func (db *DB) giveUp(ctx context.Context, instanceID string, ids []string) (n in
 		}
 		return nil
 	})
+	if err == nil {
+		db.died.Add(n)
+	}
 	return n, err
 }
 

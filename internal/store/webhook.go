@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/chasqui/chasqui/internal/fault"
@@ -160,8 +161,9 @@ func (db *DB) toWebhook(row *sqlgen.Webhook) (webhook.Webhook, error) {
 // the line unleased. On Postgres both have to lock the webhook's row first.
 type queueLine struct {
 	sqlgen.GetLineRow
-	q   *sqlgen.Queries
-	now time.Time
+	q    *sqlgen.Queries
+	now  time.Time
+	died *atomic.Int64
 }
 
 // line finds the line of a webhook; sql.ErrNoRows if that is gone.
@@ -170,7 +172,7 @@ func (db *DB) line(ctx context.Context, q *sqlgen.Queries, webhookID string, now
 	if err != nil {
 		return nil, err
 	}
-	return &queueLine{GetLineRow: row, q: q, now: now}, nil
+	return &queueLine{GetLineRow: row, q: q, now: now, died: &db.died}, nil
 }
 
 // bury makes up to limit deliveries dead whose generation is over, and reports
@@ -184,6 +186,7 @@ func (l *queueLine) bury(ctx context.Context, limit int) (more bool, err error) 
 		Reason: webhook.ReasonDisabled, Now: fromTime(l.now),
 		InstanceID: l.InstanceID, WebhookID: l.ID, Generation: over, Step: int32(limit),
 	})
+	l.died.Add(n)
 	return n >= int64(limit), err
 }
 

@@ -229,6 +229,9 @@ func TestWebhookGone(t *testing.T) {
 			t.Errorf("dead because of %v", d["reason"])
 		}
 	}
+	if m := string(g.Do("GET", "/metrics", "", nil).Raw); !strings.Contains(m, "\nchasqui_webhook_deliveries_total{outcome=\"dead\"} 2\n") {
+		t.Errorf("not two dead ones in:\n%s", m)
+	}
 	unwanted := say(t, g, ana, "while it is disabled")
 	s.Expect("message.exchange", is{"message.id": unwanted})
 	if a := g.Do("POST", "/api/events/redeliver/sales", apptest.Token, object{"label": "default"}); a.Status != 409 {
