@@ -97,8 +97,9 @@ CREATE INDEX webhook_deliveries_parked ON webhook_deliveries (webhook_id, genera
 -- Those that wait, by what they wait for and by chat.
 CREATE INDEX webhook_deliveries_body ON webhook_deliveries (instance_id, body_id) WHERE waiting;
 CREATE INDEX webhook_deliveries_chat ON webhook_deliveries (webhook_id, chat_key, sequence) WHERE waiting;
--- Dead letters, and what is to sweep.
+-- Dead letters, of an instance and of a webhook, and what is to sweep.
 CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (instance_id, id) WHERE state = 'dead';
+CREATE INDEX webhook_deliveries_dead_of ON webhook_deliveries (webhook_id, id) WHERE state = 'dead';
 CREATE INDEX webhook_deliveries_finished ON webhook_deliveries (state, finished_at) WHERE finished_at > 0;
 
 -- +goose Down

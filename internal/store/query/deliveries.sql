@@ -94,7 +94,7 @@ UPDATE webhook_deliveries SET
     event_failures = 0, first_attempt = 0, next_at = @now, queued_at = @now, finished_at = 0
 WHERE webhook_deliveries.instance_id = @instance_id AND webhook_deliveries.id IN (
     SELECT d.id FROM webhook_deliveries AS d
-    WHERE d.instance_id = @instance_id AND d.webhook_id = @webhook_id AND d.state = 'dead'
+    WHERE d.webhook_id = @webhook_id AND d.state = 'dead'
     ORDER BY d.id LIMIT @step
 );
 

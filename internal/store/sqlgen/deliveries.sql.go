@@ -787,7 +787,7 @@ UPDATE webhook_deliveries SET
     event_failures = 0, first_attempt = 0, next_at = $2, queued_at = $2, finished_at = 0
 WHERE webhook_deliveries.instance_id = $3 AND webhook_deliveries.id IN (
     SELECT d.id FROM webhook_deliveries AS d
-    WHERE d.instance_id = $3 AND d.webhook_id = $4 AND d.state = 'dead'
+    WHERE d.webhook_id = $4 AND d.state = 'dead'
     ORDER BY d.id LIMIT $5
 )
 `
