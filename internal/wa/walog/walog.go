@@ -2,8 +2,11 @@ package walog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 
 	waLog "go.mau.fi/whatsmeow/util/log"
 )
@@ -69,6 +72,22 @@ func (l *Logger) dropped(format string, args []any) bool {
 func (l *Logger) write(level slog.Level, format string, args []any) {
 	ctx := context.Background() //nolint:forbidigo // the library logs without a context
 	if l.log.Enabled(ctx, level) {
-		l.log.Log(ctx, level, fmt.Sprintf(format, args...))
+		l.log.Log(ctx, level, withoutQueries(fmt.Sprintf(format, args...), args))
 	}
+}
+
+// withoutQueries takes the queries of URLs out of a record: an error of package
+// http repeats the whole URL, and those of files grant access.
+func withoutQueries(record string, args []any) string {
+	for _, arg := range args {
+		err, ok := arg.(error)
+		var of *url.Error
+		if !ok || !errors.As(err, &of) {
+			continue
+		}
+		if path, _, ok := strings.Cut(of.URL, "?"); ok {
+			record = strings.ReplaceAll(record, of.URL, path)
+		}
+	}
+	return record
 }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	"go.mau.fi/libsignal/logger"
@@ -31,6 +34,19 @@ func TestStanzaDumpsAreNeverLogged(t *testing.T) {
 	root.Sub("Recv").Warnf("odd frame")
 	if got := buf.String(); !strings.Contains(got, "odd frame") || !strings.Contains(got, "module=Recv") {
 		t.Errorf("warning of Recv = %q, want it with its module", got)
+	}
+}
+
+// The library warns of failed downloads with the error of package http, which
+// repeats the whole URL (whatsmeow:
+// download-to-file.go/downloadPossiblyEncryptedMediaWithRetriesToFile).
+func TestURLsLoseTheirQueries(t *testing.T) {
+	log, buf := buffered(slog.LevelInfo)
+	of := &url.Error{Op: "Get", URL: "https://mmg.example/v/file?auth=secret&hash=a%3D", Err: errors.New("connection reset")}
+	walog.New(log, nil).Warnf("Failed to download media: %v, retrying in %s...", fmt.Errorf("host 2: %w", of), time.Second)
+	want := `"Failed to download media: host 2: Get \"https://mmg.example/v/file\": connection reset, retrying in 1s..."`
+	if got := buf.String(); strings.Contains(got, "secret") || !strings.Contains(got, want) {
+		t.Errorf("logged %s, want %s", got, want)
 	}
 }
 
