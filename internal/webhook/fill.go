@@ -20,9 +20,18 @@ func (f *Filler) fill(ctx context.Context, u Unfilled) {
 		return
 	}
 	if err != nil {
-		f.log.Info("an event goes out without its media", "instance_id", u.InstanceID, "body_id", u.BodyID, "error", err)
+		f.log.Info("an event goes out without its media", "instance_id", u.InstanceID, "event_id", eventID(u), "error", err)
 	}
 	f.store(ctx, u, file, err)
+}
+
+// eventID names the event of a body in the log; empty if the body is no envelope.
+func eventID(u Unfilled) string {
+	e, _, err := event.ParseEnvelope(u.Plain)
+	if err != nil {
+		return "" // compose tells
+	}
+	return e.ID
 }
 
 func closeFile(file *media.File) {
