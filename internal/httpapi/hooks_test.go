@@ -55,7 +55,7 @@ func (w hooks) PutWebhook(_ context.Context, hook webhook.Webhook) error {
 	return nil
 }
 
-func (w hooks) ListDeliveries(_ context.Context, instanceID string, q webhook.Query) ([]webhook.Delivery, error) {
+func (w hooks) ListDeliveries(_ context.Context, instanceID string, q webhook.Query) ([]webhook.Delivery, string, error) {
 	unlock, err := w.lock("Webhooks.Deliveries")
 	defer unlock()
 	var found []webhook.Delivery
@@ -65,7 +65,7 @@ func (w hooks) ListDeliveries(_ context.Context, instanceID string, q webhook.Qu
 			found = append(found, d)
 		}
 	}
-	return found, err
+	return found, "", err
 }
 
 func (w hooks) Requeue(_ context.Context, instanceID, id string, _ time.Time) (webhook.State, string, bool, error) {

@@ -34,7 +34,7 @@ func (a *api) webhookRoutes() {
 			{"label", "Only deliveries of this webhook"},
 			{"state", "pending, delivered or dead"},
 			{"event", "Only deliveries of this event type"},
-			{"cursor", "meta.nextCursor of the page before"},
+			{"cursor", "meta.nextCursor of the page before; a page may be short of limit and not the last"},
 			{"limit", "Deliveries on a page, 1 to 200; 50 without it"},
 		},
 	}, a.listDeliveries)

@@ -14,8 +14,12 @@ import (
 // newest sorts behind every UUID.
 const newest = "~"
 
+// lookedAt is how many deliveries one page of the log reads at most: where few
+// match, all would be too many for one request.
+const lookedAt = 20_000
+
 // ListDeliveries implements webhook.Store.
-func (db *DB) ListDeliveries(ctx context.Context, instanceID string, query webhook.Query) ([]webhook.Delivery, error) {
+func (db *DB) ListDeliveries(ctx context.Context, instanceID string, query webhook.Query) (list []webhook.Delivery, further string, err error) {
 	webhookID := ""
 	if query.Label != "" {
 		var err error
@@ -23,46 +27,105 @@ func (db *DB) ListDeliveries(ctx context.Context, instanceID string, query webho
 			InstanceID: instanceID, Label: query.Label,
 		})
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil, nil
+			return nil, "", nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
-	rows, err := db.deliveryRows(ctx, instanceID, webhookID, query)
-	if err != nil {
-		return nil, err
+	if query.Before == "" {
+		query.Before = newest
 	}
-	list := make([]webhook.Delivery, len(rows))
+	rows, further, err := db.deliveryRows(ctx, instanceID, webhookID, query)
+	if err != nil {
+		return nil, "", err
+	}
+	list = make([]webhook.Delivery, len(rows))
 	for i := range rows {
 		if list[i], err = db.toDelivery(&rows[i]); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
-	return list, nil
+	return list, further, nil
 }
 
-func (db *DB) deliveryRows(ctx context.Context, instanceID, webhookID string, query webhook.Query) ([]sqlgen.ListDeliveriesRow, error) {
-	before := query.Before
-	if before == "" {
-		before = newest
+// deliveryRows reads by way of what there is least of: dead ones, pending ones,
+// or, a part at a time, all.
+func (db *DB) deliveryRows(
+	ctx context.Context, instanceID, webhookID string, query webhook.Query,
+) (rows []sqlgen.ListDeliveriesRow, further string, err error) {
+	switch query.State {
+	case webhook.Dead:
+		return db.deadRows(ctx, instanceID, webhookID, query)
+	case webhook.Pending:
+		n, err := db.read.CountPending(ctx, sqlgen.CountPendingParams{InstanceID: instanceID, Step: lookedAt})
+		if err != nil {
+			return nil, "", err
+		}
+		if n < lookedAt {
+			rows, err := db.pendingRows(ctx, instanceID, webhookID, query)
+			return rows, "", err
+		}
 	}
-	if query.State != webhook.Dead {
-		return db.read.ListDeliveries(ctx, sqlgen.ListDeliveriesParams{
-			InstanceID: instanceID, WebhookID: webhookID, State: string(query.State),
-			Event: string(query.Event), Before: before, Step: int32(query.Limit),
-		})
+	if query.Label != "" || query.State != "" || query.Event != "" {
+		further, err = lowest(db.read.NthDelivery(ctx, sqlgen.NthDeliveryParams{
+			InstanceID: instanceID, Before: query.Before, Places: lookedAt - 1,
+		}))
+		if err != nil {
+			return nil, "", err
+		}
+	}
+	rows, err = db.read.ListDeliveries(ctx, sqlgen.ListDeliveriesParams{
+		InstanceID: instanceID, WebhookID: webhookID, State: string(query.State),
+		Event: string(query.Event), Before: query.Before, Lowest: further, Step: int32(query.Limit),
+	})
+	return rows, further, err
+}
+
+// lowest is the ID where a part of the log ends, empty if that is the last.
+func lowest(ids []string, err error) (string, error) {
+	if err != nil || len(ids) == 0 {
+		return "", err
+	}
+	return ids[0], nil
+}
+
+func (db *DB) deadRows(
+	ctx context.Context, instanceID, webhookID string, query webhook.Query,
+) (rows []sqlgen.ListDeliveriesRow, further string, err error) {
+	further, err = lowest(db.read.NthDeadDelivery(ctx, sqlgen.NthDeadDeliveryParams{
+		InstanceID: instanceID, Before: query.Before, Places: lookedAt - 1,
+	}))
+	if err != nil {
+		return nil, "", err
 	}
 	dead, err := db.read.ListDeadDeliveries(ctx, sqlgen.ListDeadDeliveriesParams{
 		InstanceID: instanceID, WebhookID: webhookID,
-		Event: string(query.Event), Before: before, Step: int32(query.Limit),
+		Event: string(query.Event), Before: query.Before, Lowest: further, Step: int32(query.Limit),
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	rows = make([]sqlgen.ListDeliveriesRow, len(dead))
+	for i := range dead {
+		rows[i] = sqlgen.ListDeliveriesRow(dead[i])
+	}
+	return rows, further, nil
+}
+
+func (db *DB) pendingRows(
+	ctx context.Context, instanceID, webhookID string, query webhook.Query,
+) ([]sqlgen.ListDeliveriesRow, error) {
+	pending, err := db.read.ListPendingDeliveries(ctx, sqlgen.ListPendingDeliveriesParams{
+		InstanceID: instanceID, WebhookID: webhookID,
+		Event: string(query.Event), Before: query.Before, Step: int32(query.Limit),
 	})
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]sqlgen.ListDeliveriesRow, len(dead))
-	for i := range dead {
-		rows[i] = sqlgen.ListDeliveriesRow(dead[i])
+	rows := make([]sqlgen.ListDeliveriesRow, len(pending))
+	for i := range pending {
+		rows[i] = sqlgen.ListDeliveriesRow(pending[i])
 	}
 	return rows, nil
 }

@@ -195,7 +195,7 @@ func TestSweeperKeepsDeliveriesForTheRetention(t *testing.T) {
 		want := func(what string, want map[webhook.State]int) {
 			t.Helper()
 			synctest.Wait()
-			list, err := db.ListDeliveries(t.Context(), id, webhook.Query{Limit: 100})
+			list, _, err := db.ListDeliveries(t.Context(), id, webhook.Query{Limit: 100})
 			must(t, err)
 			got := map[webhook.State]int{}
 			for _, d := range list {

@@ -129,7 +129,7 @@ func TestTimeout(t *testing.T) {
 		b.out.stall(b.urls[0])
 		b.record(1)
 		pass(16 * time.Second)
-		list, err := b.ListDeliveries(t.Context(), sales, webhook.Query{Limit: 1})
+		list, _, err := b.ListDeliveries(t.Context(), sales, webhook.Query{Limit: 1})
 		must(t, err)
 		if a := list[0].Attempts; len(a) != 1 || a[0].Error != "timeout" || a[0].Status != 0 || a[0].Duration != 15*time.Second {
 			t.Errorf("attempts %+v", a)
@@ -149,7 +149,7 @@ func TestScheduleExhausted(t *testing.T) {
 			t.Errorf("states %v after %d attempts", got, len(b.out.bodies(b.urls[0])))
 		}
 		pass(5 * time.Minute)
-		list, err := b.ListDeliveries(t.Context(), sales, webhook.Query{State: webhook.Dead, Limit: 1})
+		list, _, err := b.ListDeliveries(t.Context(), sales, webhook.Query{State: webhook.Dead, Limit: 1})
 		must(t, err)
 		if len(list) != 1 || list[0].Reason != webhook.ReasonExhausted || len(list[0].Attempts) != webhook.KeptAttempts {
 			t.Errorf("dead: %+v", list)

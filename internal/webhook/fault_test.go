@@ -197,7 +197,7 @@ func TestRedeliveryGoesOut(t *testing.T) {
 		b.out.tell(b.urls[0], 503)
 		b.record(1)
 		pass(time.Second)
-		list, err := b.ListDeliveries(t.Context(), sales, webhook.Query{State: webhook.Delivered, Limit: 1})
+		list, _, err := b.ListDeliveries(t.Context(), sales, webhook.Query{State: webhook.Delivered, Limit: 1})
 		must(t, err)
 		_, id, _, err := b.Requeue(t.Context(), sales, list[0].ID, time.Now())
 		must(t, err)

@@ -20,7 +20,9 @@ const (
 )
 
 // Deliveries returns a page of the delivery log, newest first, never nil, and
-// the Query.Before of the next page, empty after the last one.
+// the Query.Before of the next page, empty after the last one. Where few of many
+// deliveries match, a page may have fewer than Query.Limit although there are
+// more pages.
 func (s *Service) Deliveries(ctx context.Context, instanceID string, q Query) (list []Delivery, next string, err error) {
 	if q.Limit == 0 {
 		q.Limit = DefaultPage
@@ -34,7 +36,7 @@ func (s *Service) Deliveries(ctx context.Context, instanceID string, q Query) (l
 	}
 	page := q.Limit
 	q.Limit++
-	list, err = s.store.ListDeliveries(ctx, instanceID, q)
+	list, next, err = s.store.ListDeliveries(ctx, instanceID, q)
 	if err != nil {
 		return nil, "", fault.Wrap(fault.Internal, fault.MsgInternal, err)
 	}

@@ -91,7 +91,7 @@ func TestRedeliver(t *testing.T) {
 	_, err := o.Redeliver(ctx, sales, all[0].ID, "")
 	wantFault(t, err, fault.New(fault.Conflict, "Delivery is still pending"))
 	o.end(w.ID, all[:1], webhook.Delivered)
-	list, err := o.store.ListDeliveries(ctx, sales, webhook.Query{State: webhook.Pending, Limit: 2000})
+	list, _, err := o.store.ListDeliveries(ctx, sales, webhook.Query{State: webhook.Pending, Limit: 2000})
 	must(t, err)
 	o.end(w.ID, list, webhook.Dead)
 

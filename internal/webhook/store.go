@@ -19,8 +19,10 @@ type Store interface {
 	// pending deliveries of older ones become dead in the same transaction; the
 	// worker buries the rest.
 	PutWebhook(ctx context.Context, w Webhook) error
-	// ListDeliveries returns a page of the log. An unknown label gives none.
-	ListDeliveries(ctx context.Context, instanceID string, q Query) ([]Delivery, error)
+	// ListDeliveries returns a page of the log. An unknown label gives none. The
+	// store looks at a bounded number of deliveries at a time; if it did not come
+	// to the end of the log, further is the Query.Before to go on with.
+	ListDeliveries(ctx context.Context, instanceID string, q Query) (list []Delivery, further string, err error)
 	// Requeue makes a dead or delivered delivery of an enabled webhook pending
 	// again: parked, due at now, of its webhook's generation, with the schedule
 	// from the start and the old attempts kept in the log. found is false if

@@ -185,7 +185,7 @@ func (b *bench) record(n int) {
 // states counts the deliveries in each state.
 func (b *bench) states() map[webhook.State]int {
 	b.t.Helper()
-	list, err := b.ListDeliveries(b.t.Context(), sales, webhook.Query{Limit: 1 << 20})
+	list, _, err := b.ListDeliveries(b.t.Context(), sales, webhook.Query{Limit: 1 << 20})
 	must(b.t, err)
 	states := map[webhook.State]int{}
 	for _, d := range list {

@@ -102,7 +102,7 @@ WHERE webhook_deliveries.instance_id = @instance_id AND webhook_deliveries.id IN
 SELECT d.id, d.webhook_id, w.label, d.event, d.event_id, d.sequence, d.state, d.reason,
     d.created_at, d.next_at, d.attempts
 FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
-WHERE d.instance_id = @instance_id AND d.id < @before
+WHERE d.instance_id = @instance_id AND d.id < @before AND d.id >= @lowest
     AND (d.webhook_id = @webhook_id OR CAST(@webhook_id AS TEXT) = '')
     AND (d.state = @state OR CAST(@state AS TEXT) = '')
     AND (d.event = @event OR CAST(@event AS TEXT) = '')
@@ -113,10 +113,36 @@ ORDER BY d.id DESC LIMIT @step;
 SELECT d.id, d.webhook_id, w.label, d.event, d.event_id, d.sequence, d.state, d.reason,
     d.created_at, d.next_at, d.attempts
 FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
-WHERE d.instance_id = @instance_id AND d.id < @before AND d.state = 'dead'
+WHERE d.instance_id = @instance_id AND d.id < @before AND d.id >= @lowest AND d.state = 'dead'
     AND (d.webhook_id = @webhook_id OR CAST(@webhook_id AS TEXT) = '')
     AND (d.event = @event OR CAST(@event AS TEXT) = '')
 ORDER BY d.id DESC LIMIT @step;
+
+-- name: ListPendingDeliveries :many
+-- The same for pending ones, by way of the lines: for when they are few.
+SELECT d.id, d.webhook_id, w.label, d.event, d.event_id, d.sequence, d.state, d.reason,
+    d.created_at, d.next_at, d.attempts
+FROM webhooks AS w CROSS JOIN webhook_deliveries AS d
+WHERE w.instance_id = @instance_id AND d.webhook_id = w.id AND d.id < @before AND d.state = 'pending'
+    AND (d.webhook_id = @webhook_id OR CAST(@webhook_id AS TEXT) = '')
+    AND (d.event = @event OR CAST(@event AS TEXT) = '')
+ORDER BY d.id DESC LIMIT @step;
+
+-- name: CountPending :one
+-- No further than limit.
+SELECT COUNT(*) FROM (
+    SELECT 1 FROM webhooks AS w CROSS JOIN webhook_deliveries AS d
+    WHERE w.instance_id = @instance_id AND d.webhook_id = w.id AND d.state = 'pending' LIMIT @step
+) AS counted;
+
+-- name: NthDelivery :many
+-- The one so many places behind another, newest first.
+SELECT id FROM webhook_deliveries
+WHERE instance_id = @instance_id AND id < @before ORDER BY id DESC LIMIT 1 OFFSET @places;
+
+-- name: NthDeadDelivery :many
+SELECT id FROM webhook_deliveries
+WHERE instance_id = @instance_id AND id < @before AND state = 'dead' ORDER BY id DESC LIMIT 1 OFFSET @places;
 
 -- name: ListWaitingFor :many
 SELECT DISTINCT webhook_id, chat_key FROM webhook_deliveries

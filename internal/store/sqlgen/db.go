@@ -57,6 +57,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.countOtherInstancesWithTokenStmt, err = db.PrepareContext(ctx, countOtherInstancesWithToken); err != nil {
 		return nil, fmt.Errorf("error preparing query CountOtherInstancesWithToken: %w", err)
 	}
+	if q.countPendingStmt, err = db.PrepareContext(ctx, countPending); err != nil {
+		return nil, fmt.Errorf("error preparing query CountPending: %w", err)
+	}
 	if q.createAccountStmt, err = db.PrepareContext(ctx, createAccount); err != nil {
 		return nil, fmt.Errorf("error preparing query CreateAccount: %w", err)
 	}
@@ -237,6 +240,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listPausedLinesStmt, err = db.PrepareContext(ctx, listPausedLines); err != nil {
 		return nil, fmt.Errorf("error preparing query ListPausedLines: %w", err)
 	}
+	if q.listPendingDeliveriesStmt, err = db.PrepareContext(ctx, listPendingDeliveries); err != nil {
+		return nil, fmt.Errorf("error preparing query ListPendingDeliveries: %w", err)
+	}
 	if q.listStaleStmt, err = db.PrepareContext(ctx, listStale); err != nil {
 		return nil, fmt.Errorf("error preparing query ListStale: %w", err)
 	}
@@ -272,6 +278,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.nextWantedFileStmt, err = db.PrepareContext(ctx, nextWantedFile); err != nil {
 		return nil, fmt.Errorf("error preparing query NextWantedFile: %w", err)
+	}
+	if q.nthDeadDeliveryStmt, err = db.PrepareContext(ctx, nthDeadDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query NthDeadDelivery: %w", err)
+	}
+	if q.nthDeliveryStmt, err = db.PrepareContext(ctx, nthDelivery); err != nil {
+		return nil, fmt.Errorf("error preparing query NthDelivery: %w", err)
 	}
 	if q.oldestPendingStmt, err = db.PrepareContext(ctx, oldestPending); err != nil {
 		return nil, fmt.Errorf("error preparing query OldestPending: %w", err)
@@ -442,6 +454,11 @@ func (q *Queries) Close() error {
 	if q.countOtherInstancesWithTokenStmt != nil {
 		if cerr := q.countOtherInstancesWithTokenStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countOtherInstancesWithTokenStmt: %w", cerr)
+		}
+	}
+	if q.countPendingStmt != nil {
+		if cerr := q.countPendingStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countPendingStmt: %w", cerr)
 		}
 	}
 	if q.createAccountStmt != nil {
@@ -744,6 +761,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listPausedLinesStmt: %w", cerr)
 		}
 	}
+	if q.listPendingDeliveriesStmt != nil {
+		if cerr := q.listPendingDeliveriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listPendingDeliveriesStmt: %w", cerr)
+		}
+	}
 	if q.listStaleStmt != nil {
 		if cerr := q.listStaleStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listStaleStmt: %w", cerr)
@@ -802,6 +824,16 @@ func (q *Queries) Close() error {
 	if q.nextWantedFileStmt != nil {
 		if cerr := q.nextWantedFileStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing nextWantedFileStmt: %w", cerr)
+		}
+	}
+	if q.nthDeadDeliveryStmt != nil {
+		if cerr := q.nthDeadDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nthDeadDeliveryStmt: %w", cerr)
+		}
+	}
+	if q.nthDeliveryStmt != nil {
+		if cerr := q.nthDeliveryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nthDeliveryStmt: %w", cerr)
 		}
 	}
 	if q.oldestPendingStmt != nil {
@@ -1039,6 +1071,7 @@ type Queries struct {
 	countMessagesStmt                *sql.Stmt
 	countOtherAccountsWithTokenStmt  *sql.Stmt
 	countOtherInstancesWithTokenStmt *sql.Stmt
+	countPendingStmt                 *sql.Stmt
 	createAccountStmt                *sql.Stmt
 	createBodyStmt                   *sql.Stmt
 	createChunkStmt                  *sql.Stmt
@@ -1099,6 +1132,7 @@ type Queries struct {
 	listLineStmt                     *sql.Stmt
 	listParkedStmt                   *sql.Stmt
 	listPausedLinesStmt              *sql.Stmt
+	listPendingDeliveriesStmt        *sql.Stmt
 	listStaleStmt                    *sql.Stmt
 	listUnfilledStmt                 *sql.Stmt
 	listUnusedBodiesStmt             *sql.Stmt
@@ -1111,6 +1145,8 @@ type Queries struct {
 	nextLeaseEndStmt                 *sql.Stmt
 	nextParkedStmt                   *sql.Stmt
 	nextWantedFileStmt               *sql.Stmt
+	nthDeadDeliveryStmt              *sql.Stmt
+	nthDeliveryStmt                  *sql.Stmt
 	oldestPendingStmt                *sql.Stmt
 	putBucketStmt                    *sql.Stmt
 	putFileStmt                      *sql.Stmt
@@ -1165,6 +1201,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		countMessagesStmt:                q.countMessagesStmt,
 		countOtherAccountsWithTokenStmt:  q.countOtherAccountsWithTokenStmt,
 		countOtherInstancesWithTokenStmt: q.countOtherInstancesWithTokenStmt,
+		countPendingStmt:                 q.countPendingStmt,
 		createAccountStmt:                q.createAccountStmt,
 		createBodyStmt:                   q.createBodyStmt,
 		createChunkStmt:                  q.createChunkStmt,
@@ -1225,6 +1262,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listLineStmt:                     q.listLineStmt,
 		listParkedStmt:                   q.listParkedStmt,
 		listPausedLinesStmt:              q.listPausedLinesStmt,
+		listPendingDeliveriesStmt:        q.listPendingDeliveriesStmt,
 		listStaleStmt:                    q.listStaleStmt,
 		listUnfilledStmt:                 q.listUnfilledStmt,
 		listUnusedBodiesStmt:             q.listUnusedBodiesStmt,
@@ -1237,6 +1275,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		nextLeaseEndStmt:                 q.nextLeaseEndStmt,
 		nextParkedStmt:                   q.nextParkedStmt,
 		nextWantedFileStmt:               q.nextWantedFileStmt,
+		nthDeadDeliveryStmt:              q.nthDeadDeliveryStmt,
+		nthDeliveryStmt:                  q.nthDeliveryStmt,
 		oldestPendingStmt:                q.oldestPendingStmt,
 		putBucketStmt:                    q.putBucketStmt,
 		putFileStmt:                      q.putFileStmt,

@@ -96,6 +96,26 @@ func (q *Queries) BuryDeliveries(ctx context.Context, arg BuryDeliveriesParams) 
 	return result.RowsAffected()
 }
 
+const countPending = `-- name: CountPending :one
+SELECT COUNT(*) FROM (
+    SELECT 1 FROM webhooks AS w CROSS JOIN webhook_deliveries AS d
+    WHERE w.instance_id = $1 AND d.webhook_id = w.id AND d.state = 'pending' LIMIT $2
+) AS counted
+`
+
+type CountPendingParams struct {
+	InstanceID string
+	Step       int32
+}
+
+// No further than limit.
+func (q *Queries) CountPending(ctx context.Context, arg CountPendingParams) (int64, error) {
+	row := q.queryRow(ctx, q.countPendingStmt, countPending, arg.InstanceID, arg.Step)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const createDelivery = `-- name: CreateDelivery :exec
 INSERT INTO webhook_deliveries (
     instance_id, id, webhook_id, generation, body_id, event, event_id, sequence,
@@ -339,15 +359,16 @@ const listDeadDeliveries = `-- name: ListDeadDeliveries :many
 SELECT d.id, d.webhook_id, w.label, d.event, d.event_id, d.sequence, d.state, d.reason,
     d.created_at, d.next_at, d.attempts
 FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
-WHERE d.instance_id = $1 AND d.id < $2 AND d.state = 'dead'
-    AND (d.webhook_id = $3 OR CAST($3 AS TEXT) = '')
-    AND (d.event = $4 OR CAST($4 AS TEXT) = '')
-ORDER BY d.id DESC LIMIT $5
+WHERE d.instance_id = $1 AND d.id < $2 AND d.id >= $3 AND d.state = 'dead'
+    AND (d.webhook_id = $4 OR CAST($4 AS TEXT) = '')
+    AND (d.event = $5 OR CAST($5 AS TEXT) = '')
+ORDER BY d.id DESC LIMIT $6
 `
 
 type ListDeadDeliveriesParams struct {
 	InstanceID string
 	Before     string
+	Lowest     string
 	WebhookID  string
 	Event      string
 	Step       int32
@@ -372,6 +393,7 @@ func (q *Queries) ListDeadDeliveries(ctx context.Context, arg ListDeadDeliveries
 	rows, err := q.query(ctx, q.listDeadDeliveriesStmt, listDeadDeliveries,
 		arg.InstanceID,
 		arg.Before,
+		arg.Lowest,
 		arg.WebhookID,
 		arg.Event,
 		arg.Step,
@@ -413,16 +435,17 @@ const listDeliveries = `-- name: ListDeliveries :many
 SELECT d.id, d.webhook_id, w.label, d.event, d.event_id, d.sequence, d.state, d.reason,
     d.created_at, d.next_at, d.attempts
 FROM webhook_deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
-WHERE d.instance_id = $1 AND d.id < $2
-    AND (d.webhook_id = $3 OR CAST($3 AS TEXT) = '')
-    AND (d.state = $4 OR CAST($4 AS TEXT) = '')
-    AND (d.event = $5 OR CAST($5 AS TEXT) = '')
-ORDER BY d.id DESC LIMIT $6
+WHERE d.instance_id = $1 AND d.id < $2 AND d.id >= $3
+    AND (d.webhook_id = $4 OR CAST($4 AS TEXT) = '')
+    AND (d.state = $5 OR CAST($5 AS TEXT) = '')
+    AND (d.event = $6 OR CAST($6 AS TEXT) = '')
+ORDER BY d.id DESC LIMIT $7
 `
 
 type ListDeliveriesParams struct {
 	InstanceID string
 	Before     string
+	Lowest     string
 	WebhookID  string
 	State      string
 	Event      string
@@ -447,6 +470,7 @@ func (q *Queries) ListDeliveries(ctx context.Context, arg ListDeliveriesParams) 
 	rows, err := q.query(ctx, q.listDeliveriesStmt, listDeliveries,
 		arg.InstanceID,
 		arg.Before,
+		arg.Lowest,
 		arg.WebhookID,
 		arg.State,
 		arg.Event,
@@ -621,6 +645,80 @@ func (q *Queries) ListParked(ctx context.Context, arg ListParkedParams) ([]ListP
 	return items, nil
 }
 
+const listPendingDeliveries = `-- name: ListPendingDeliveries :many
+SELECT d.id, d.webhook_id, w.label, d.event, d.event_id, d.sequence, d.state, d.reason,
+    d.created_at, d.next_at, d.attempts
+FROM webhooks AS w CROSS JOIN webhook_deliveries AS d
+WHERE w.instance_id = $1 AND d.webhook_id = w.id AND d.id < $2 AND d.state = 'pending'
+    AND (d.webhook_id = $3 OR CAST($3 AS TEXT) = '')
+    AND (d.event = $4 OR CAST($4 AS TEXT) = '')
+ORDER BY d.id DESC LIMIT $5
+`
+
+type ListPendingDeliveriesParams struct {
+	InstanceID string
+	Before     string
+	WebhookID  string
+	Event      string
+	Step       int32
+}
+
+type ListPendingDeliveriesRow struct {
+	ID        string
+	WebhookID string
+	Label     string
+	Event     string
+	EventID   string
+	Sequence  int64
+	State     string
+	Reason    string
+	CreatedAt int64
+	NextAt    int64
+	Attempts  []byte
+}
+
+// The same for pending ones, by way of the lines: for when they are few.
+func (q *Queries) ListPendingDeliveries(ctx context.Context, arg ListPendingDeliveriesParams) ([]ListPendingDeliveriesRow, error) {
+	rows, err := q.query(ctx, q.listPendingDeliveriesStmt, listPendingDeliveries,
+		arg.InstanceID,
+		arg.Before,
+		arg.WebhookID,
+		arg.Event,
+		arg.Step,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListPendingDeliveriesRow
+	for rows.Next() {
+		var i ListPendingDeliveriesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.WebhookID,
+			&i.Label,
+			&i.Event,
+			&i.EventID,
+			&i.Sequence,
+			&i.State,
+			&i.Reason,
+			&i.CreatedAt,
+			&i.NextAt,
+			&i.Attempts,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listStale = `-- name: ListStale :many
 SELECT id FROM webhook_deliveries
 WHERE webhook_id = $1 AND state = 'pending' AND queued_at < $2 LIMIT $3
@@ -719,6 +817,75 @@ func (q *Queries) NextParked(ctx context.Context, arg NextParkedParams) ([]int64
 			return nil, err
 		}
 		items = append(items, next_at)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const nthDeadDelivery = `-- name: NthDeadDelivery :many
+SELECT id FROM webhook_deliveries
+WHERE instance_id = $1 AND id < $2 AND state = 'dead' ORDER BY id DESC LIMIT 1 OFFSET $3
+`
+
+type NthDeadDeliveryParams struct {
+	InstanceID string
+	Before     string
+	Places     int32
+}
+
+func (q *Queries) NthDeadDelivery(ctx context.Context, arg NthDeadDeliveryParams) ([]string, error) {
+	rows, err := q.query(ctx, q.nthDeadDeliveryStmt, nthDeadDelivery, arg.InstanceID, arg.Before, arg.Places)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const nthDelivery = `-- name: NthDelivery :many
+SELECT id FROM webhook_deliveries
+WHERE instance_id = $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3
+`
+
+type NthDeliveryParams struct {
+	InstanceID string
+	Before     string
+	Places     int32
+}
+
+// The one so many places behind another, newest first.
+func (q *Queries) NthDelivery(ctx context.Context, arg NthDeliveryParams) ([]string, error) {
+	rows, err := q.query(ctx, q.nthDeliveryStmt, nthDelivery, arg.InstanceID, arg.Before, arg.Places)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err

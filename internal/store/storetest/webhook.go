@@ -193,7 +193,7 @@ func (r *receiver) log(q webhook.Query) []webhook.Delivery {
 	if q.Limit == 0 {
 		q.Limit = 10_000
 	}
-	list, err := r.s.ListDeliveries(r.t.Context(), r.instanceID, q)
+	list, _, err := r.s.ListDeliveries(r.t.Context(), r.instanceID, q)
 	must(r.t, err)
 	return list
 }

@@ -133,7 +133,7 @@ func (m *Memory) PutWebhook(_ context.Context, w webhook.Webhook) error {
 }
 
 // ListDeliveries implements webhook.Store.
-func (m *Memory) ListDeliveries(_ context.Context, instanceID string, q webhook.Query) ([]webhook.Delivery, error) {
+func (m *Memory) ListDeliveries(_ context.Context, instanceID string, q webhook.Query) ([]webhook.Delivery, string, error) {
 	err := m.enter("ListDeliveries")
 	defer m.mu.Unlock()
 	var list []webhook.Delivery
@@ -149,7 +149,7 @@ func (m *Memory) ListDeliveries(_ context.Context, instanceID string, q webhook.
 		list = append(list, d)
 	}
 	slices.SortFunc(list, func(a, b webhook.Delivery) int { return cmp.Compare(b.ID, a.ID) })
-	return list[:min(len(list), q.Limit)], err
+	return list[:min(len(list), q.Limit)], "", err
 }
 
 // Requeue implements webhook.Store.

@@ -251,7 +251,7 @@ func (w *world) waitForAll() error {
 		if err := w.receivers.broken(); err != nil {
 			return err
 		}
-		pending, err := w.ListDeliveries(w.t.Context(), w.instanceID, webhook.Query{State: webhook.Pending, Limit: 1})
+		pending, _, err := w.ListDeliveries(w.t.Context(), w.instanceID, webhook.Query{State: webhook.Pending, Limit: 1})
 		if err != nil {
 			return err
 		}
@@ -264,7 +264,7 @@ func (w *world) waitForAll() error {
 
 // counted checks that every event reached every receiver and is delivered.
 func (w *world) counted() error {
-	list, err := w.ListDeliveries(w.t.Context(), w.instanceID, webhook.Query{State: webhook.Delivered, Limit: 1 << 20})
+	list, _, err := w.ListDeliveries(w.t.Context(), w.instanceID, webhook.Query{State: webhook.Delivered, Limit: 1 << 20})
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (r *receivers) post(ctx context.Context, q webhook.Request) (webhook.Respon
 
 // settled reports whether a delivery's success is in the store.
 func (r *receivers) settled(ctx context.Context, id string, i int) (bool, error) {
-	list, err := r.store.ListDeliveries(ctx, r.instanceID, webhook.Query{
+	list, _, err := r.store.ListDeliveries(ctx, r.instanceID, webhook.Query{
 		Label: fmt.Sprint(i), State: webhook.Delivered, Limit: 1 << 20,
 	})
 	return slices.ContainsFunc(list, func(d webhook.Delivery) bool { return d.ID == id }), err
