@@ -250,14 +250,28 @@ func (j *injector) padding(f *feed, size int) (string, error) {
 // injected is a text message whose id carries the marker that the load client
 // reads (bench/fanout/payload): the event's number and when it was made.
 func injected(number uint32, at int64, text string) *event.Message {
-	jid, lid := "5511999999999@s.whatsapp.net", "123456789012345@lid"
-	id := fmt.Sprintf("%08x:%016x", number, at)
-	from := event.Address{JID: &jid, LID: &lid, Name: "Ana"}
-	return &event.Message{ID: "bench:" + id, Body: event.MessageBody{
-		ID: id, Direction: event.Incoming, Timestamp: time.Unix(1_700_000_000, 0).UTC(), Type: "text",
-		Chat: event.Chat{Address: from, Type: event.ChatPrivate}, Sender: from,
+	const prefix = "bench:"
+	mark := make([]byte, 0, 64) // little more than the marker is allocated: it counts in the figures
+	mark = append(mark, prefix...)
+	mark = appendHex(mark, uint64(number), 8)
+	mark = append(mark, ':')
+	id := string(appendHex(mark, uint64(at), 16))
+	return &event.Message{ID: id, Body: event.MessageBody{
+		ID: id[len(prefix):], Direction: event.Incoming, Timestamp: time.Unix(1_700_000_000, 0).UTC(), Type: "text",
+		Chat: event.Chat{Address: injectedSender, Type: event.ChatPrivate}, Sender: injectedSender,
 		Content: &event.Content{Text: text}, Source: "android",
 	}}
+}
+
+// injectedSender is who sends all injected messages.
+var injectedSender = event.Address{JID: new("5511999999999@s.whatsapp.net"), LID: new("123456789012345@lid"), Name: "Ana"}
+
+// appendHex appends the last digits of v, lower case, with leading zeros.
+func appendHex(dst []byte, v uint64, digits int) []byte {
+	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {
+		dst = append(dst, "0123456789abcdef"[v>>shift&0xf])
+	}
+	return dst
 }
 
 // injectClock reads CLOCK_MONOTONIC, which all processes of a machine share,

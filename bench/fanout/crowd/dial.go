@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,60 +23,99 @@ const (
 	// system has about 28,000 ports for them.
 	perSource   = 20_000
 	dialTimeout = 20 * time.Second
+	dialAtOnce  = 16
 )
 
-// connect opens what was asked for. Who is connected already is read meanwhile
-// by nobody.
+// dialled is a connection that was upgraded, or why not; early is what came
+// with the answer.
+type dialled struct {
+	conn  net.Conn
+	early []byte
+	err   error
+}
+
+// connect opens what was asked for, a few at a time. Who is connected already is
+// read meanwhile by nobody.
 func (c *Crowd) connect(ctx context.Context, q *wire.Connect) error {
 	t := c.tallies[q.Tally]
 	if t == nil {
 		t = &tally{}
 		c.tallies[q.Tally] = t
 	}
-	for i := range q.Instances {
-		path := q.Path
-		if strings.Contains(path, "%") {
-			path = fmt.Sprintf(path, i)
-		}
-		for range q.Each {
-			if err := c.open(ctx, q, path, t); err != nil {
-				return fmt.Errorf("connection %d: %w", len(c.clients)+len(c.held), err)
+	first := len(c.clients) + len(c.held)
+	done, next := make(chan dialled), make(chan int)
+	var wg sync.WaitGroup
+	for range dialAtOnce {
+		wg.Go(func() {
+			for i := range next {
+				done <- dial(ctx, q, i, first+i)
 			}
+		})
+	}
+	n := q.Instances * q.Each
+	wg.Go(func() {
+		defer close(next)
+		for i := range n {
+			next <- i
+		}
+	})
+	var failed error
+	for range n {
+		if d := <-done; d.err != nil {
+			failed = d.err
+		} else if err := c.take(d, q, t); err != nil {
+			failed = err
 		}
 	}
-	return nil
+	wg.Wait()
+	return failed
 }
 
-func (c *Crowd) open(ctx context.Context, q *wire.Connect, path string, t *tally) error {
-	source := 1 + (len(c.clients)+len(c.held))/perSource
-	d := net.Dialer{Timeout: dialTimeout, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(source))}}
-	if q.ReceiveBuffer > 0 {
-		d.Control = receiveBuffer(q.ReceiveBuffer)
+// take makes a client of a connection.
+func (c *Crowd) take(d dialled, q *wire.Connect, t *tally) error {
+	if q.TLS {
+		c.hold(d.conn)
+		return nil
+	}
+	return c.adopt(d.conn.(*net.TCPConn), q, t, d.early)
+}
+
+// dial opens connection i of those that were asked for; nth counts all.
+func dial(ctx context.Context, q *wire.Connect, i, nth int) dialled {
+	path := q.Path
+	if strings.Contains(path, "%") {
+		path = fmt.Sprintf(path, i/q.Each)
+	}
+	d := net.Dialer{Timeout: dialTimeout, Control: socketOptions(q.ReceiveBuffer)}
+	if source := nth / perSource; source > 0 {
+		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+source))}
 	}
 	conn, err := d.DialContext(ctx, "tcp", q.Address)
 	if err != nil {
-		return err
+		return dialled{err: fmt.Errorf("connection %d: %w", nth, err)}
 	}
 	if q.TLS {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // our own server with a certificate of its own
 	}
 	early, err := upgrade(conn, q, path)
 	if err != nil {
-		return errors.Join(err, conn.Close())
+		return dialled{err: fmt.Errorf("connection %d: %w", nth, errors.Join(err, conn.Close()))}
 	}
-	if q.TLS {
-		c.hold(conn)
-		return nil
-	}
-	return c.adopt(conn.(*net.TCPConn), q, t, early)
+	return dialled{conn: conn, early: early}
 }
 
-// receiveBuffer bounds what the system takes for a socket that nobody reads.
-func receiveBuffer(size int) func(string, string, syscall.RawConn) error {
+// socketOptions lets the system choose a port when it knows the other end, and
+// bounds what it takes for a socket that nobody reads, unless size is 0.
+func socketOptions(size int) func(string, string, syscall.RawConn) error {
 	return func(_, _ string, conn syscall.RawConn) error {
-		var failed error
-		err := conn.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size) })
-		return errors.Join(err, failed)
+		var port, buffer error
+		err := conn.Control(func(fd uintptr) {
+			port = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+			if size > 0 {
+				buffer = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size)
+			}
+		})
+		return errors.Join(err, port, buffer)
 	}
 }
 

@@ -37,7 +37,7 @@ func Plot(r *suite.Result) string {
 	c.bars(r)
 	c.lines(r, "CPU per delivery", suite.Nanoseconds, func(p suite.Point) float64 { return p.CPU })
 	c.lines(r, "latency, p99", suite.Nanoseconds, func(p suite.Point) float64 { return p.P99 })
-	c.lines(r, "memory per client", suite.Bytes, func(p suite.Point) float64 { return p.Memory })
+	c.lines(r, "memory per client", decimalBytes, func(p suite.Point) float64 { return p.Memory })
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="sans-serif" font-size="12" fill="#777">`+
 		"\n%s</svg>\n", width, c.y, width, c.y, c.b.String())
 }

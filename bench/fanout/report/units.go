@@ -18,6 +18,9 @@ func spread(f figure, u suite.Unit) string {
 	return fmt.Sprintf("%s (%s to %s)", write(f.median, u), write(f.low, u), write(f.high, u))
 }
 
+// decimalBytes are written on axes whose lines stand at powers of ten.
+const decimalBytes suite.Unit = "decimal B"
+
 // step is a larger unit.
 type step struct {
 	size float64
@@ -27,6 +30,7 @@ type step struct {
 var steps = map[suite.Unit][]step{
 	suite.Nanoseconds: {{1e9, " s"}, {1e6, " ms"}, {1e3, " µs"}, {0, " ns"}},
 	suite.Bytes:       {{1 << 30, " GiB"}, {1 << 20, " MiB"}, {1 << 10, " KiB"}, {0, " B"}},
+	decimalBytes:      {{1e9, " GB"}, {1e6, " MB"}, {1e3, " kB"}, {0, " B"}},
 	suite.BytesRate:   {{1e9, " GB/s"}, {1e6, " MB/s"}, {1e3, " kB/s"}, {0, " B/s"}},
 	suite.PerSecond:   {{1e6, " M/s"}, {1e3, " k/s"}, {0, "/s"}},
 	suite.Number:      {{0, ""}},

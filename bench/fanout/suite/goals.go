@@ -74,7 +74,7 @@ func stallLoad(s Scale) Load {
 	return Load{
 		Name: "stalled", Title: "Stalled clients",
 		About: fmt.Sprintf("%d of %d clients, whose receive buffers are small, stop reading and %d bursts of %d events of 1 KB follow. "+
-			"The others' rate is compared with their own before. The send buffer is the fullest of the server's sockets at the end.",
+			"The others' rate is compared with their own before. The send buffer is the fullest of the server's sockets after any burst.",
 			stallOnes, stallClients, s.StallBursts, burstEvents),
 		Columns: []Column{
 			{Name: "others", Title: "rate of the others", Goals: bothAtLeast(0.9)},

@@ -19,6 +19,16 @@ type load struct {
 	skip []string // contenders that it makes no sense for
 	only []string // if not nil: the only ones
 	run  func(context.Context, *stage) (Values, error)
+	// long: half of the rounds must do.
+	long bool
+}
+
+// rounds is how often the load is repeated.
+func (l load) rounds(s Scale) int {
+	if l.long {
+		return (s.Rounds + 1) / 2
+	}
+	return s.Rounds
 }
 
 func loads(s Scale) []load {
@@ -72,6 +82,14 @@ type bursting struct {
 // rate is deliveries a second while a burst was on its way.
 func (b bursting) rate() float64 { return b.deliveries() / max(b.busy.Seconds(), 1e-9) }
 
+// add counts another row's bursts too.
+func (b *bursting) add(more bursting) {
+	b.busy += more.busy
+	b.cpu += more.cpu
+	b.mallocs += more.mallocs
+	b.tally.Deliveries += more.tally.Deliveries
+}
+
 func (s *stage) bursts(sv *server, c *crowd, n int) (bursting, error) {
 	var all bursting
 	for range n {
@@ -79,10 +97,7 @@ func (s *stage) bursts(sv *server, c *crowd, n int) (bursting, error) {
 		if err != nil {
 			return all, err
 		}
-		all.busy += m.took()
-		all.cpu += m.cpu
-		all.mallocs += m.mallocs
-		all.tally.Deliveries += m.tally.Deliveries
+		all.add(bursting{measured: m, busy: m.took()})
 	}
 	return all, nil
 }
@@ -180,13 +195,16 @@ func stalled(ctx context.Context, s *stage) (Values, error) {
 	if _, err := c.ask(wire.CrowdRequest{Op: wire.OpStall, Clients: stallOnes}); err != nil {
 		return nil, err
 	}
-	beside, err := s.bursts(sv, c, s.scale.StallBursts)
-	if err != nil {
-		return nil, err
-	}
-	queued, err := machine.MostQueued(sv.address)
-	if err != nil {
-		return nil, err
+	var beside bursting
+	var queued int64
+	for range s.scale.StallBursts {
+		b, err1 := s.bursts(sv, c, 1)
+		q, err2 := machine.MostQueued(sv.address)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		beside.add(b)
+		queued = max(queued, q)
 	}
 	end, err := c.ask(wire.CrowdRequest{Op: wire.OpDrain, Timeout: int64(s.drainTime())})
 	if t := end.Tallies["stalled"]; t.Missing+t.Repeated+t.Late+t.Odd > 0 {

@@ -16,7 +16,7 @@ func ownLoads(s Scale) []load {
 	forms := []string{epoll, portable}
 	return []load{
 		{Load: tlsLoad(s), only: []string{epoll}, run: idleTLS},
-		{Load: instancesLoad(s), only: forms, run: manyInstances},
+		{Load: instancesLoad(s), only: forms, run: manyInstances, long: true},
 		{Load: hotLoad(s), only: forms, run: hotInstance},
 		{Load: mediaLoad(s), only: forms, run: mediaEvent},
 		{Load: networkLoad(s), only: forms, run: throughNetwork},

@@ -96,6 +96,18 @@ func startCrowd(ctx context.Context, core int, self string) (*crowd, error) {
 	return &crowd{process: p, link: newLink(p.in, p.out)}, nil
 }
 
+// stop lets the crowd reset its connections, so that their ports are free at
+// once.
+func (c *crowd) stop() {
+	_ = c.in.Close()
+	kill := time.AfterFunc(crowdEnd, func() { _ = c.cmd.Process.Kill() })
+	defer kill.Stop()
+	_ = c.cmd.Wait() // how it ends says nothing about what was measured
+}
+
+// crowdEnd is how long a crowd may take to end by itself.
+const crowdEnd = 20 * time.Second
+
 func (c *crowd) ask(q wire.CrowdRequest) (wire.CrowdAnswer, error) {
 	var a wire.CrowdAnswer
 	err := c.link.ask(q, &a)

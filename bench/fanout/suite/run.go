@@ -58,7 +58,7 @@ func (r *Runner) Run(ctx context.Context) (*Result, error) {
 			continue
 		}
 		res.Loads = append(res.Loads, l.Load)
-		for round := range r.opts.Scale.Rounds {
+		for round := range l.rounds(r.opts.Scale) {
 			for _, c := range inTurn(r.takers(l), round) {
 				if err := ctx.Err(); err != nil {
 					return nil, err
