@@ -61,17 +61,21 @@ type source struct {
 	Ref     media.Ref
 }
 
-// ListUnfilled implements webhook.Bodies.
+// ListUnfilled implements webhook.Bodies. A body that cannot be opened is left
+// out: it must not keep the others from being filled.
 func (db *DB) ListUnfilled(ctx context.Context, after string, limit int) ([]webhook.Unfilled, error) {
 	rows, err := db.read.ListUnfilled(ctx, sqlgen.ListUnfilledParams{After: parseBodyKey(after).id, Step: int32(limit)})
 	if err != nil {
 		return nil, err
 	}
-	list := make([]webhook.Unfilled, len(rows))
+	list := make([]webhook.Unfilled, 0, len(rows))
 	for i := range rows {
-		if list[i], err = db.toUnfilled(&rows[i]); err != nil {
-			return nil, err
+		u, err := db.toUnfilled(&rows[i])
+		if err != nil {
+			db.log.Error("a stored webhook body cannot be opened", "error", err)
+			continue
 		}
+		list = append(list, u)
 	}
 	return list, nil
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // Claim implements webhook.Queue. Lines whose lease has ended without a release
-// are due again.
+// are due again. One that cannot be opened stays leased: it must not keep the
+// others from being claimed.
 func (db *DB) Claim(ctx context.Context, owner string, slow bool, now, until time.Time, limit int) ([]webhook.Line, error) {
 	var rows []sqlgen.Webhook
 	err := db.transact(ctx, func(ctx context.Context, q *sqlgen.Queries) (err error) {
@@ -35,11 +36,14 @@ func (db *DB) Claim(ctx context.Context, owner string, slow bool, now, until tim
 		return nil, err
 	}
 	slices.SortFunc(rows, func(a, b sqlgen.Webhook) int { return cmp.Compare(a.DueAt, b.DueAt) })
-	lines := make([]webhook.Line, len(rows))
+	lines := make([]webhook.Line, 0, len(rows))
 	for i := range rows {
-		if lines[i].Webhook, err = db.toWebhook(&rows[i]); err != nil {
-			return nil, err
+		w, err := db.toWebhook(&rows[i])
+		if err != nil {
+			db.log.Error("a stored webhook cannot be opened", "webhook_id", rows[i].ID, "error", err)
+			continue
 		}
+		lines = append(lines, webhook.Line{Webhook: w})
 	}
 	return lines, nil
 }

@@ -90,6 +90,43 @@ func (q *queue) turn(limit int, end func(o *webhook.Outcome)) (id string, done i
 	return id, len(load.Jobs)
 }
 
+// One row that cannot be opened, as after damage to the file, holds up nobody.
+func TestDamagedRowsHoldUpNobody(t *testing.T) {
+	db := open(t, newFile(t))
+	q := newQueue(t, db)
+	hooks := []webhook.Webhook{q.add("a"), q.add("b")}
+	q.record(1, hooks...)
+	chat := "5511999999999@s.whatsapp.net"
+	for n := range 2 {
+		item, e := storetest.TextItem(n)
+		m := &event.Message{ID: item.Message.ID}
+		m.Body.Chat.JID = &chat
+		item.Data, item.Media, e.Data = m, &media.Ref{Kind: "image", Size: 10}, m
+		hook := hooks[1].Hook()
+		hook.Base64 = true
+		out := dispatch.Outbox{Encode: envelope, Hooks: []webhook.Hook{hook}}
+		must(t, db.Record(t.Context(), q.instanceID, []dispatch.Item{item}, []*event.Event{e}, out))
+	}
+	for _, damage := range []string{
+		"UPDATE webhooks SET private = $1 WHERE label = 'a'",
+		"UPDATE webhook_bodies SET source = $1 WHERE id = (SELECT MIN(id) FROM webhook_bodies WHERE NOT filled)",
+	} {
+		_, err := db.WhatsApp().ExecContext(t.Context(), damage, []byte("damaged"))
+		must(t, err)
+	}
+	now := time.Now().Add(time.Second)
+	lines, err := db.Claim(t.Context(), worker, false, now, now.Add(time.Minute), 10)
+	must(t, err)
+	if len(lines) != 1 || lines[0].Webhook.Label != "b" {
+		t.Errorf("claimed %+v", lines)
+	}
+	unfilled, err := db.ListUnfilled(t.Context(), "", 10)
+	must(t, err)
+	if len(unfilled) != 1 || unfilled[0].Message.MessageID != "MSG1" {
+		t.Errorf("unfilled: %+v", unfilled)
+	}
+}
+
 func diedOf500(o *webhook.Outcome) { o.State, o.Reason = webhook.Dead, webhook.ReasonExhausted }
 
 // events.md 5: authorization and stored bodies are encrypted like every secret.
