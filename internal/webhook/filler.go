@@ -208,7 +208,7 @@ func (f *Filler) list(ctx context.Context, b *backlog, after string) {
 			b.add(u)
 			after = u.BodyID
 		}
-		b.listed = max(b.listed, after)
+		b.listed = after // IDs begin with the instance: only the list's order says which is later
 		if len(page) < unfilledPage {
 			return
 		}
