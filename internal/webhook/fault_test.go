@@ -292,6 +292,19 @@ func TestNoDelayAfterSilence(t *testing.T) {
 	})
 }
 
+// A delivery that is parked counts as one, however often it is tried since.
+func TestParkedDeliveryCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, 1, webhook.WorkerOptions{})
+		b.out.tell(b.urls[0], 400)
+		b.record(1)
+		pass(3 * time.Hour)
+		if s := b.worker.Stats(); s.Parked != 1 || s.Failed < 5 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
 // Events of a webhook whose first delivery is held, or that is paused, cause no
 // claims.
 func TestHeldLineIsLeftAlone(t *testing.T) {

@@ -153,6 +153,7 @@ func (w *Worker) attempt(l *line, j *Job) (e ending, stop bool) {
 	o, health := w.policy.Judge(&l.hook, j, r)
 	e, stop, counts := w.close(l, &o, health, &r, context.Cause(ctx))
 	if counts {
+		w.count(j, &o)
 		w.tell(&l.hook, j, &o, health)
 	}
 	return e, stop
@@ -190,7 +191,6 @@ func (w *Worker) close(l *line, o *Outcome, health *Health, r *Result, cause err
 		l.hook.FailingSince = health.FailingSince
 	}
 	w.save(l)
-	w.count(o)
 	e, stop = w.follow(l, o, health, r)
 	return e, stop, true
 }
@@ -217,7 +217,7 @@ func (w *Worker) follow(l *line, o *Outcome, health *Health, r *Result) (e endin
 	return more, l.slow || l.lane == &w.slow
 }
 
-func (w *Worker) count(o *Outcome) {
+func (w *Worker) count(j *Job, o *Outcome) {
 	if o.State == Delivered {
 		w.stats.succeeded.Add(1)
 		w.stats.delivered.Add(1)
@@ -227,7 +227,7 @@ func (w *Worker) count(o *Outcome) {
 	switch {
 	case o.State == Dead:
 		w.stats.dead.Add(1)
-	case o.Parked:
+	case o.Parked && !j.Parked: // now, and not at one of its attempts since
 		w.stats.parked.Add(1)
 	}
 }
