@@ -101,6 +101,10 @@ func TestRedeliver(t *testing.T) {
 			t.Errorf("one: %d, %v", n, err)
 		}
 	}
+	if diff := cmp.Diff([]string{w.ID, w.ID}, o.changed); diff != "" {
+		t.Errorf("the worker was told (-want +got):\n%s", diff)
+	}
+	o.changed = nil
 	if n, err := o.Redeliver(ctx, sales, "", "a"); n != 1201 || err != nil {
 		t.Errorf("all dead ones: %d, %v", n, err)
 	}
