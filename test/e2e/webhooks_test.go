@@ -180,6 +180,21 @@ func TestWebhookWaitsAreOptions(t *testing.T) {
 	}
 }
 
+// TestWebhookMediaTooLarge: a file over media.base64_max is not in the body, and
+// nobody waits for it.
+func TestWebhookMediaTooLarge(t *testing.T) {
+	g, _, c := hooked(t, "--media-base64-max", "3")
+	hook(g, c, object{"secret": hookSecret, "mediaBase64": true})
+	sent := []string{send(t, g, ana, aPicture), say(t, g, ana, "behind it")}
+	got := c.Wait(2)
+	if diff := cmp.Diff(sent, ids(got)); diff != "" {
+		t.Errorf("(-sent +delivered):\n%s", diff)
+	}
+	if d := got[0]; d.Get("message.media.error") != "too_large" || d.Get("message.media.base64") != "" {
+		t.Errorf("over the limit: %s", d.Raw)
+	}
+}
+
 // TestADeadWebhookDelaysNobody: one that accepts and never answers holds up
 // neither another webhook of the instance nor the WebSocket.
 func TestADeadWebhookDelaysNobody(t *testing.T) {
