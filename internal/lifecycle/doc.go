@@ -1,6 +1,6 @@
 // Package lifecycle owns how parts of the process start and stop: the Service
-// that each of them is, and the Stack that starts them in order and tears them
-// down in reverse.
+// that each of them is, the Stack that starts them in order and tears them down
+// in reverse, and the Loop for those that are one goroutine.
 //
-// It knows nothing about what the parts do, and starts no goroutine.
+// It knows nothing about what the parts do.
 package lifecycle

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/chasqui/chasqui/internal/lifecycle"
 )
 
 // Why a wanted file could not be had, as Record.Reason says it; the same words
@@ -59,7 +61,7 @@ func (o KeeperOptions) withDefaults() KeeperOptions {
 type Keeper struct {
 	library *Library
 	opts    KeeperOptions
-	loop    loop
+	loop    lifecycle.Loop
 	wake    chan struct{}
 
 	mu    sync.Mutex // guards the next two
@@ -77,13 +79,13 @@ func NewKeeper(library *Library, opts KeeperOptions) *Keeper {
 
 // Start begins to work in the background.
 func (k *Keeper) Start(ctx context.Context) error {
-	k.loop.start(ctx, k.run)
+	k.loop.Start(ctx, k.run)
 	return nil
 }
 
 // Stop gives up the attempts in progress, which do not count, and waits for
 // them to end.
-func (k *Keeper) Stop(ctx context.Context) error { return k.loop.stop(ctx) }
+func (k *Keeper) Stop(ctx context.Context) error { return k.loop.Stop(ctx) }
 
 // Wake makes the keeper look for wanted files now; it does not block. The
 // instance is the one that has new ones.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/chasqui/chasqui/internal/lifecycle"
 )
 
 // SweeperOptions tune a Sweeper. The zero value keeps files for ever.
@@ -34,7 +36,7 @@ func (o SweeperOptions) withDefaults() SweeperOptions {
 type Sweeper struct {
 	library *Library
 	opts    SweeperOptions
-	loop    loop
+	loop    lifecycle.Loop
 }
 
 // NewSweeper returns a sweeper that does not run yet.
@@ -45,13 +47,13 @@ func NewSweeper(library *Library, opts SweeperOptions) *Sweeper {
 // Start begins to sweep in the background, unless files are kept for ever.
 func (s *Sweeper) Start(ctx context.Context) error {
 	if s.opts.Retention > 0 {
-		s.loop.start(ctx, s.run)
+		s.loop.Start(ctx, s.run)
 	}
 	return nil
 }
 
 // Stop ends the sweeping and waits for the deletion in progress.
-func (s *Sweeper) Stop(ctx context.Context) error { return s.loop.stop(ctx) }
+func (s *Sweeper) Stop(ctx context.Context) error { return s.loop.Stop(ctx) }
 
 func (s *Sweeper) run(ctx context.Context) {
 	ticker := time.NewTicker(s.opts.Every)

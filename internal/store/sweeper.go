@@ -3,9 +3,9 @@ package store
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
+	"github.com/chasqui/chasqui/internal/lifecycle"
 	"github.com/chasqui/chasqui/internal/webhook"
 )
 
@@ -50,11 +50,7 @@ func (o SweeperOptions) withDefaults() SweeperOptions {
 type Sweeper struct {
 	db   *DB
 	opts SweeperOptions
-
-	mu      sync.Mutex // guards the fields below, never held while the run is waited for
-	running bool       // and not told to end
-	cancel  context.CancelFunc
-	done    chan struct{} // closed when the run has ended
+	loop lifecycle.Loop
 }
 
 // NewSweeper returns a sweeper of db that does not run yet.
@@ -65,41 +61,12 @@ func NewSweeper(db *DB, opts SweeperOptions) *Sweeper {
 // Start begins to sweep in the background; it does nothing if that runs
 // already.
 func (s *Sweeper) Start(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.running {
-		return nil
-	}
-	before, done := s.done, make(chan struct{})
-	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.running, s.done = true, done
-	go func() {
-		defer close(done)
-		if before != nil {
-			<-before // the run before this one is told to end, but may not have
-		}
-		s.run(ctx)
-	}()
+	s.loop.Start(ctx, s.run)
 	return nil
 }
 
 // Stop ends the sweeping and waits for the step in progress.
-func (s *Sweeper) Stop(ctx context.Context) error {
-	s.mu.Lock()
-	cancel, done := s.cancel, s.done
-	s.running = false
-	s.mu.Unlock()
-	if done == nil {
-		return nil
-	}
-	cancel()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
+func (s *Sweeper) Stop(ctx context.Context) error { return s.loop.Stop(ctx) }
 
 func (s *Sweeper) run(ctx context.Context) {
 	for ctx.Err() == nil {

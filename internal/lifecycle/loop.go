@@ -1,21 +1,22 @@
-package media
+package lifecycle
 
 import (
 	"context"
 	"sync"
 )
 
-// loop is a background run that may be started and stopped at any moment, as
-// lifecycle.Service asks for.
-type loop struct {
+// Loop is the Start and Stop of a Service that is one goroutine. Its zero value
+// is ready.
+type Loop struct {
 	mu      sync.Mutex // guards the fields below, never held while the run is waited for
 	running bool       // and not told to end
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when the run has ended
 }
 
-// start runs f until stop, unless a run is in progress.
-func (l *loop) start(ctx context.Context, f func(ctx context.Context)) {
+// Start runs f in the background until Stop, which ends its context, unless a run
+// is in progress. f gets the values of ctx, but not its end.
+func (l *Loop) Start(ctx context.Context, f func(ctx context.Context)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.running {
@@ -33,8 +34,8 @@ func (l *loop) start(ctx context.Context, f func(ctx context.Context)) {
 	}()
 }
 
-// stop ends the run and waits for it, no longer than ctx allows.
-func (l *loop) stop(ctx context.Context) error {
+// Stop ends the run and waits for it, no longer than ctx allows.
+func (l *Loop) Stop(ctx context.Context) error {
 	l.mu.Lock()
 	cancel, done := l.cancel, l.done
 	l.running = false
