@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/chasqui/chasqui/internal/event"
 	"github.com/chasqui/chasqui/internal/fault"
 	"github.com/chasqui/chasqui/internal/webhook"
