@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -153,10 +154,12 @@ func TestWebhookMediaBase64(t *testing.T) {
 	}
 }
 
-// TestWebhookWaitsAreOptions: webhook.timeout ends an attempt, and
-// media.webhook_wait the wait for a file, whatever media.wait says.
+// TestWebhookWaitsAreOptions: webhook.timeout ends an attempt, webhook.schedule
+// says when the next one comes, and media.webhook_wait ends the wait for a file,
+// whatever media.wait says.
 func TestWebhookWaitsAreOptions(t *testing.T) {
-	g, front := apptest.StartBehind(t, "--webhook-timeout", "200ms", "--media-webhook-wait", "200ms", "--media-wait", "1h")
+	g, front := apptest.StartBehind(t, "--webhook-timeout", "200ms", "--webhook-schedule", "100s,1h",
+		"--media-webhook-wait", "200ms", "--media-wait", "1h")
 	g.Create("sales", nil)
 	g.Link("sales", olga)
 	c := apptest.NewCollector(t)
@@ -167,17 +170,49 @@ func TestWebhookWaitsAreOptions(t *testing.T) {
 	if d := c.Wait(1)[0]; d.Get("message.media.error") != "timeout" || d.Get("message.media.base64") != "" {
 		t.Errorf("without its file in time: %s", d.Raw)
 	}
-	var attempt object
+	var next, attempt object
 	apptest.Eventually(t, func() bool {
-		list := logged(g, "pending")[0]["attempts"].([]any)
+		next = logged(g, "pending")[0]
+		list := next["attempts"].([]any)
 		if len(list) > 0 {
 			attempt = list[0].(object)
 		}
 		return attempt != nil
 	}, func() string { return "an attempt in the log" })
+	if wait := instant(t, next["nextAttemptAt"]).Sub(instant(t, attempt["at"])); wait < 79*time.Second || wait > 130*time.Second {
+		t.Errorf("the next attempt comes after %v, want 100 s", wait)
+	}
 	if ms := attempt["durationMs"].(float64); attempt["error"] != "timeout" || ms < 200 || ms > 10_000 {
 		t.Errorf("the attempt: %v", attempt)
 	}
+}
+
+func instant(t *testing.T, of any) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, of.(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// TestWebhookPoolsAreOptions: of two receivers that stall, one place in each
+// pool lets one attempt run; that of the other is put back.
+func TestWebhookPoolsAreOptions(t *testing.T) {
+	g := apptest.Start(t, "--webhook-pool", "1", "--webhook-slow-pool", "1")
+	g.Create("sales", nil)
+	g.Link("sales", olga)
+	for _, label := range []string{"a", "b"} {
+		c := apptest.NewCollector(t)
+		c.Always(apptest.Behavior{Stall: true})
+		hook(g, c, object{"label": label})
+	}
+	say(t, g, ana, "nobody answers")
+	var metrics string
+	apptest.Eventually(t, func() bool {
+		metrics = string(g.Do("GET", "/metrics", "", nil).Raw)
+		return strings.Contains(metrics, `chasqui_webhook_attempts_total{outcome="put_back"} 1`)
+	}, func() string { return "an attempt to be put back in:\n" + metrics })
 }
 
 // TestWebhookMediaTooLarge: a file over media.base64_max is not in the body, and
