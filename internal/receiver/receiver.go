@@ -44,6 +44,8 @@ type Receiver struct {
 	accepted int
 	over     bool  // enough is closed
 	err      error // of writing to Out
+
+	noting sync.Mutex // one note at a time; taken within mu
 }
 
 // New checks the options and returns a receiver.
@@ -129,5 +131,7 @@ func (r *Receiver) print(text string) error {
 
 // note says something beside the deliveries.
 func (r *Receiver) note(format string, args ...any) {
+	r.noting.Lock()
+	defer r.noting.Unlock()
 	_, _ = fmt.Fprintf(r.opts.Notes, "hook: "+format+"\n", args...) // notes are best effort
 }
