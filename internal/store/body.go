@@ -101,8 +101,9 @@ func (db *DB) toUnfilled(row *sqlgen.ListUnfilledRow) (webhook.Unfilled, error) 
 }
 
 // Fill implements webhook.Bodies. A long body is written in steps under a name
-// of its own, and counts only when the last step gives it that name: what an
-// interrupted Fill left goes with the next one.
+// of its own, and counts only when the last step gives it that name. What a Fill
+// wrote that fails is deleted, so that tries on a disk that is nearly full do not
+// fill it; what a crash left goes with the next Fill.
 func (db *DB) Fill(ctx context.Context, bodyID string, size int64, body io.Reader) (webhookIDs []string, err error) {
 	key := parseBodyKey(bodyID)
 	filled := sqlgen.FillBodyParams{InstanceID: key.instanceID, ID: key.id, Size: size}
@@ -117,7 +118,7 @@ func (db *DB) Fill(ctx context.Context, bodyID string, size int64, body io.Reade
 		filled.Fill = uuid.NewString()
 		waits, err := db.writeChunks(ctx, key, filled.Fill, size, body)
 		if err != nil {
-			return nil, fmt.Errorf("fill webhook body %s: %w", key, err)
+			return nil, fmt.Errorf("fill webhook body %s: %w", key, errors.Join(err, db.dropChunks(ctx, filled)))
 		}
 		if !waits {
 			return nil, nil
@@ -128,9 +129,26 @@ func (db *DB) Fill(ctx context.Context, bodyID string, size int64, body io.Reade
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, db.dropChunks(ctx, filled))
 	}
 	return webhookIDs, nil
+}
+
+// dropChunks deletes what was written of a body, unless it counts: a commit may
+// have worked although it failed.
+func (db *DB) dropChunks(ctx context.Context, filled sqlgen.FillBodyParams) error {
+	if filled.Fill == "" {
+		return nil
+	}
+	return db.transact(context.WithoutCancel(ctx), func(ctx context.Context, q *sqlgen.Queries) error {
+		row, err := q.GetBody(ctx, sqlgen.GetBodyParams{InstanceID: filled.InstanceID, ID: filled.ID})
+		if err != nil || row.Fill == filled.Fill {
+			return orGone(err)
+		}
+		return q.DeleteChunks(ctx, sqlgen.DeleteChunksParams{
+			InstanceID: filled.InstanceID, BodyID: filled.ID, Fill: filled.Fill,
+		})
+	})
 }
 
 // readExactly reads size bytes, which have to be all.

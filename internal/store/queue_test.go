@@ -2,9 +2,12 @@ package store_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -88,6 +91,31 @@ func (q *queue) turn(limit int, end func(o *webhook.Outcome)) (id string, done i
 	}
 	must(q.t, q.db.Settle(q.t.Context(), worker, now, []webhook.Settlement{s}))
 	return id, len(load.Jobs)
+}
+
+// A long body that could not be written whole leaves nothing behind: the next
+// try needs the room, as does everybody else.
+func TestFailedFillLeavesNoChunks(t *testing.T) {
+	db := open(t, newFile(t))
+	q := newQueue(t, db)
+	w := q.add("a")
+	w.MediaBase64 = true
+	item, e := storetest.TextItem(1)
+	item.Media = &media.Ref{Kind: "image", Size: 10}
+	out := dispatch.Outbox{Encode: envelope, Hooks: []webhook.Hook{w.Hook()}}
+	must(t, db.Record(t.Context(), q.instanceID, []dispatch.Item{item}, []*event.Event{e}, out))
+	list, err := db.ListUnfilled(t.Context(), "", 1)
+	must(t, err)
+	const size = 1 << 20
+	broken := io.MultiReader(strings.NewReader(strings.Repeat("x", size-1)), iotest.ErrReader(errors.New("disk broken")))
+	if _, err := db.Fill(t.Context(), list[0].BodyID, size, broken); err == nil {
+		t.Fatal("filled")
+	}
+	var chunks int
+	must(t, db.WhatsApp().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM webhook_body_chunks").Scan(&chunks))
+	if chunks != 0 {
+		t.Errorf("%d chunks are left", chunks)
+	}
 }
 
 // One row that cannot be opened, as after damage to the file, holds up nobody.
