@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -22,10 +23,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "fanout:", err)
-		stop()
 		os.Exit(1)
 	}
 }
@@ -45,7 +46,7 @@ func run(ctx context.Context, args []string) error {
 		if len(args) != 2 {
 			return fmt.Errorf("say one of %s", strings.Join(peer.Names(), ", "))
 		}
-		return peer.Run(args[1], os.Stdin, os.Stdout)
+		return peer.Run(ctx, args[1], os.Stdin, os.Stdout)
 	}
 	return fmt.Errorf("unknown command %q", args[0])
 }
@@ -70,6 +71,7 @@ func benchmark(ctx context.Context, args []string) error {
 	f.StringVar(&opts.Chasqui, "chasqui", "", "the gateway's binary, built with -tags chasqui_inject; empty: without chasqui")
 	f.StringVar(&opts.Nobody, "nobody", "", "file with what go test -bench PublishNobody -benchmem has printed; empty: without it")
 	f.StringVar(&opts.Node, "node", "", "folder of the Node servers; empty: without them")
+	f.StringVar(&opts.Profiles, "profiles", "", "folder for a CPU profile of each sample; they cost some CPU; empty: none")
 	o.flags(f)
 	if err := f.Parse(args); err != nil {
 		return err
@@ -79,6 +81,14 @@ func benchmark(ctx context.Context, args []string) error {
 	var err error
 	if opts.Self, err = os.Executable(); err != nil {
 		return err
+	}
+	if opts.Profiles != "" {
+		if opts.Profiles, err = filepath.Abs(opts.Profiles); err == nil {
+			err = os.MkdirAll(opts.Profiles, 0o755)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	r, err := suite.New(opts)
 	if err != nil {
@@ -122,7 +132,7 @@ func (o *outputs) write(res *suite.Result) error {
 	}
 	page := report.Page(res, o.plot)
 	if o.page == "" {
-		_, err := fmt.Print(page)
+		_, err := os.Stdout.WriteString(page)
 		return err
 	}
 	return errors.Join(os.WriteFile(o.page, []byte(page), 0o644), report.WritePlot(res, o.page, o.plot))

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"time"
@@ -51,8 +52,9 @@ type injector struct {
 	hangUp   context.CancelFunc // ends every connection
 	wg       sync.WaitGroup
 
-	mu    sync.Mutex // guards feeds
-	feeds map[string]*feed
+	mu        sync.Mutex // guards the rest
+	feeds     map[string]*feed
+	profiling *os.File // nil: no profile is being taken
 }
 
 // feed is one instance that events are made for. Its events are in order
@@ -99,7 +101,7 @@ func (j *injector) accept(ctx context.Context) {
 
 // injectRequest is wire.Request.
 type injectRequest struct {
-	Op        string `json:"op"` // publish, stats, collect
+	Op        string `json:"op"` // publish, stats, collect, profile
 	Prefix    string `json:"prefix"`
 	First     int    `json:"first"`
 	Instances int    `json:"instances"`
@@ -107,6 +109,7 @@ type injectRequest struct {
 	Burst     int    `json:"burst"`
 	Rounds    int    `json:"rounds"`
 	Every     int64  `json:"every"`
+	File      string `json:"file"`
 }
 
 // injectAnswer is wire.Answer.
@@ -149,6 +152,8 @@ func (j *injector) do(ctx context.Context, q injectRequest) (injectAnswer, error
 		return injectAnswer{}, nil
 	case "stats":
 		return j.stats()
+	case "profile":
+		return injectAnswer{}, j.profile(q.File)
 	}
 	return injectAnswer{}, fmt.Errorf("unknown operation %q", q.Op)
 }
@@ -163,6 +168,29 @@ func (j *injector) stats() (injectAnswer, error) {
 	return injectAnswer{
 		CPU: u.Utime.Nano() + u.Stime.Nano(), Mallocs: m.Mallocs, Clients: j.parts.hub.Stats().Clients,
 	}, nil
+}
+
+// profile ends the CPU profile that is being taken, if there is one, and begins
+// one in file unless that is empty.
+func (j *injector) profile(file string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	pprof.StopCPUProfile()
+	if j.profiling != nil {
+		if err := j.profiling.Close(); err != nil {
+			return err
+		}
+		j.profiling = nil
+	}
+	if file == "" {
+		return nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	j.profiling = f
+	return pprof.StartCPUProfile(f)
 }
 
 // publish makes Rounds bursts of Burst events, one burst every so many

@@ -2,6 +2,7 @@ package crowd
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/chasqui/chasqui/bench/fanout/payload"
 )
@@ -68,7 +69,7 @@ func (c *client) feed(p []byte, now int64, out func([]byte)) {
 func (c *client) begin(p []byte) []byte {
 	h := p
 	if len(c.header) > 0 {
-		h = append(c.header, p[:min(len(p), maxHeader)]...)
+		h = slices.Concat(c.header, p[:min(len(p), maxHeader)])
 	}
 	n := headerSize(h)
 	if len(h) < n {

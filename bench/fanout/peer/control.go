@@ -2,13 +2,16 @@ package peer
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"time"
 
 	"github.com/chasqui/chasqui/bench/fanout/machine"
@@ -18,12 +21,12 @@ import (
 
 // Run serves a peer on a free port of loopback, says on out where, and does
 // what in asks for until it ends.
-func Run(name string, in io.Reader, out io.Writer) error {
+func Run(ctx context.Context, name string, in io.Reader, out io.Writer) error {
 	p, err := New(name)
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -39,10 +42,10 @@ func Run(name string, in io.Reader, out io.Writer) error {
 	}
 	c := &control{peer: p, overhead: Overhead(name), clock: clock, makers: map[int]*payload.Maker{}}
 	err = c.answer(json.NewDecoder(bufio.NewReader(in)), answers)
-	if closed := l.Close(); err == nil {
-		err = closed
+	err = errors.Join(err, l.Close())
+	if end := <-served; !errors.Is(end, net.ErrClosed) {
+		err = errors.Join(err, end)
 	}
-	<-served // says that the listener is closed
 	return err
 }
 
@@ -53,6 +56,7 @@ type control struct {
 	clock    machine.Clock
 	makers   map[int]*payload.Maker // by size
 	made     uint32
+	profile  *os.File // nil: none is being taken
 }
 
 func (c *control) answer(in *json.Decoder, out *json.Encoder) error {
@@ -77,6 +81,8 @@ func (c *control) do(q wire.Request) (wire.Answer, error) {
 	switch q.Op {
 	case wire.OpPublish:
 		return c.publish(q)
+	case wire.OpProfile:
+		return wire.Answer{}, c.profileInto(q.File)
 	case wire.OpCollect:
 		debug.FreeOSMemory()
 		return wire.Answer{}, nil
@@ -87,6 +93,27 @@ func (c *control) do(q wire.Request) (wire.Answer, error) {
 		return wire.Answer{CPU: int64(cpu), Mallocs: m.Mallocs, Clients: c.peer.Clients()}, err
 	}
 	return wire.Answer{}, fmt.Errorf("unknown operation %q", q.Op)
+}
+
+// profileInto ends the CPU profile that is being taken, if there is one, and
+// begins one in file unless that is empty.
+func (c *control) profileInto(file string) error {
+	pprof.StopCPUProfile()
+	if c.profile != nil {
+		if err := c.profile.Close(); err != nil {
+			return err
+		}
+		c.profile = nil
+	}
+	if file == "" {
+		return nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	c.profile = f
+	return pprof.StartCPUProfile(f)
 }
 
 func (c *control) publish(q wire.Request) (wire.Answer, error) {

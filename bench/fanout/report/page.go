@@ -146,6 +146,43 @@ func growth(b *strings.Builder, r *suite.Result) {
 		}
 	}
 	if r.GrowthError != "" {
-		fmt.Fprintf(b, "- Not whole: %s\n", oneLine(r.GrowthError))
+		fmt.Fprintf(b, "- not whole: %s\n", oneLine(r.GrowthError))
 	}
+	if !strings.HasSuffix(b.String(), "\n\n") {
+		b.WriteString("\n")
+	}
+	extrapolate(b, r.Growth)
 }
+
+// extrapolate says what the largest measured number of clients makes one expect
+// of more.
+func extrapolate(b *strings.Builder, points []suite.Point) {
+	var last suite.Point
+	for _, p := range points {
+		if p.Contender == "chasqui" && p.Clients > last.Clients {
+			last = p
+		}
+	}
+	if last.Clients == 0 {
+		return
+	}
+	fmt.Fprintf(b, "### Beyond\n\nIf the last line of `chasqui` (%d clients) held for more, clients of one instance would cost:\n\n"+
+		"| clients | memory of the process | one event takes a core for | events a second that one core can do |\n|---|---|---|---|\n", last.Clients)
+	for _, n := range []float64{100_000, 1_000_000} {
+		event := n * last.CPU
+		fmt.Fprintf(b, "| %.0f | %s | %s | %s |\n", n, write(n*last.Memory, suite.Bytes), write(event, suite.Nanoseconds), digits(1e9/event))
+	}
+	b.WriteString(beyond)
+}
+
+const beyond = `
+That is arithmetic, not a measurement, and the kernel's own memory for a socket, some KiB, is not in it. What would have
+to change on the way:
+
+- A hundred thousand: the limit on open files (` + "`LimitNOFILE`, `fs.nr_open`" + `), the kernel's memory for TCP (` + "`net.ipv4.tcp_mem`" + `),
+  and nothing in the program: it keeps no table that grows faster than the clients. The last client waits for the writes to
+  all others, since one goroutine writes to the clients of an instance; where that is too long, an instance's clients
+  have to be split over the cores, a flusher for each share.
+- A million: that split, a poller for each core instead of one, and more than one address or port for those who come from
+  one network. Sooner than that it is wiser to spread clients over several nodes, each of which writes to its own.
+`

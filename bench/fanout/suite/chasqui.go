@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -99,10 +100,12 @@ func startListening(ctx context.Context, core int, env []string, binary string, 
 	_, url, ok := strings.Cut(strings.TrimSpace(line), "listening on ")
 	if !ok {
 		p.stop()
-		return nil, "", p.failed(fmt.Errorf("%v said %q instead of where it listens: %v", args, line, err))
+		return nil, "", p.failed(fmt.Errorf("%v said %q instead of where it listens: %w", args, line, errors.Join(err, errNoAddress)))
 	}
 	return p, url, nil
 }
+
+var errNoAddress = errors.New("no address")
 
 type object = map[string]any
 

@@ -73,6 +73,7 @@ func (r *Runner) growAll(ctx context.Context, chosen []Contender) ([]Point, erro
 		}
 		r.say("growth: %s", c.Name)
 		s := r.stage(c)
+		s.name = Growth + "-" + c.Name
 		p, err := grow(ctx, s)
 		s.close()
 		points = append(points, p...)

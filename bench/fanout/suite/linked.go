@@ -51,7 +51,7 @@ func mediaEvent(ctx context.Context, s *stage) (Values, error) {
 	if err := network.do(ctx, "POST", "/sandbox/phones/"+personNumber+"/messages", object{"to": gatewayNumber, "media": media}, nil); err != nil {
 		return nil, err
 	}
-	got, err := c.await(map[string]int{everybody: 1}, patience)
+	got, err := c.await(map[string]int{everybody: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func throughNetwork(ctx context.Context, s *stage) (Values, error) {
 	if err := errors.Join(c.begin(0), send()); err != nil { // makes the session
 		return nil, err
 	}
-	if _, err := c.await(map[string]int{everybody: 1}, patience); err != nil {
+	if _, err := c.await(map[string]int{everybody: 1}); err != nil {
 		return nil, err
 	}
 	before, err1 := sv.ask(wire.Request{Op: wire.OpStats})
@@ -172,7 +172,7 @@ func throughNetwork(ctx context.Context, s *stage) (Values, error) {
 		}
 		<-pace.C
 	}
-	got, err2 := c.await(map[string]int{everybody: p.rounds}, patience)
+	got, err2 := c.await(map[string]int{everybody: p.rounds})
 	after, err3 := sv.ask(wire.Request{Op: wire.OpStats})
 	t := got.Tallies[everybody]
 	s.check(t, got)

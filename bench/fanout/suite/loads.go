@@ -188,6 +188,9 @@ func stalled(ctx context.Context, s *stage) (Values, error) {
 	if err := s.connect(ctx, sv, c, 1, stallClients); err != nil {
 		return nil, err
 	}
+	if _, err := s.bursts(sv, c, 3); err != nil { // before anything is measured
+		return nil, err
+	}
 	calm, err := s.bursts(sv, c, max(s.scale.StallBursts/4, 2))
 	if err != nil {
 		return nil, err

@@ -173,7 +173,7 @@ func (s *stage) pair(sv *server, c *crowd, calm publication, hot *link, more pub
 	if err := errors.Join(err, <-other); err != nil {
 		return nil, err
 	}
-	got, err := c.await(map[string]int{"calm": calm.rounds * calm.burst, "hot": more.rounds * more.burst}, patience)
+	got, err := c.await(map[string]int{"calm": calm.rounds * calm.burst, "hot": more.rounds * more.burst})
 	for _, t := range got.Tallies {
 		s.check(t, got)
 	}

@@ -125,6 +125,8 @@ func (c *crowd) begin(size int) error {
 	return err
 }
 
-func (c *crowd) await(each map[string]int, timeout time.Duration) (wire.CrowdAnswer, error) {
-	return c.ask(wire.CrowdRequest{Op: wire.OpAwait, Each: each, Timeout: int64(timeout)})
+// await waits until each client of a tally has so many events since begin, or
+// patience is at its end.
+func (c *crowd) await(each map[string]int) (wire.CrowdAnswer, error) {
+	return c.ask(wire.CrowdRequest{Op: wire.OpAwait, Each: each, Timeout: int64(patience)})
 }

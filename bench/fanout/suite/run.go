@@ -17,10 +17,13 @@ type Options struct {
 	Chasqui string // the gateway's binary, built with the tag chasqui_inject; empty: without chasqui
 	Node    string // the folder of the Node servers; empty: without them
 	Nobody  string // the file of go test's output about publishing to nobody; empty: there is none
-	Scale   Scale
-	Loads   []string
-	Only    []string // contenders
-	Log     io.Writer
+	// Profiles is a folder for CPU profiles of the servers written in Go; empty:
+	// none are taken.
+	Profiles string
+	Scale    Scale
+	Loads    []string
+	Only     []string // contenders
+	Log      io.Writer
 }
 
 // Growth is the name of the series with ever more clients among the loads.
@@ -44,7 +47,7 @@ func New(opts Options) (*Runner, error) {
 	}
 	machine.RaiseFileLimit()
 	return &Runner{opts: opts, setup: setup{
-		Self: opts.Self, Chasqui: opts.Chasqui, Node: opts.Node, serverCore: cores[0], clientCore: cores[1],
+		Self: opts.Self, Chasqui: opts.Chasqui, Node: opts.Node, Profiles: opts.Profiles, serverCore: cores[0], clientCore: cores[1],
 	}}, nil
 }
 
@@ -122,6 +125,7 @@ func (r *Runner) sample(ctx context.Context, l load, c Contender, round int) Sam
 	defer cancel()
 	before := machine.ReadJiffies()
 	st := r.stage(c)
+	st.name = fmt.Sprintf("%s-%s-%d", l.Name, c.Name, round+1)
 	values, err := l.run(ctx, st)
 	st.close()
 	sm := Sample{Load: l.Name, Contender: c.Name, Round: round, Values: values, Faults: st.faults}

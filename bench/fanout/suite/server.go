@@ -76,6 +76,7 @@ type setup struct {
 	Self                   string // this program
 	Chasqui                string // the gateway's binary, built for injection
 	Node                   string // the folder of the Node servers
+	Profiles               string // the folder for CPU profiles; empty: none are taken
 	serverCore, clientCore int
 }
 

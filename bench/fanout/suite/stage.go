@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/chasqui/chasqui/bench/fanout/wire"
@@ -15,6 +16,7 @@ type stage struct {
 	*setup
 	scale     Scale
 	contender Contender
+	name      string // of the profile
 	faults    []string
 	closers   []func()
 }
@@ -37,12 +39,33 @@ func (s *stage) open(ctx context.Context, instances int, opts gatewayOptions) (*
 		return nil, nil, err
 	}
 	s.closers = append(s.closers, sv.close)
+	if err := s.profile(sv); err != nil {
+		return nil, nil, err
+	}
 	c, err := startCrowd(ctx, s.clientCore, s.Self)
 	if err != nil {
 		return nil, nil, err
 	}
 	s.closers = append(s.closers, c.stop)
 	return sv, c, nil
+}
+
+// profile takes a CPU profile of the server until the stage is closed, if that
+// is wanted and the server can.
+func (s *stage) profile(sv *server) error {
+	if s.Profiles == "" || s.contender.kind == nodeKind {
+		return nil
+	}
+	file := filepath.Join(s.Profiles, s.name+".pprof")
+	if _, err := sv.ask(wire.Request{Op: wire.OpProfile, File: file}); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, func() {
+		if _, err := sv.ask(wire.Request{Op: wire.OpProfile}); err != nil {
+			s.fault("the profile is not whole: %v", err)
+		}
+	})
+	return nil
 }
 
 // everybody is the tally of clients that need no name.
@@ -116,7 +139,7 @@ func (s *stage) measure(sv *server, c *crowd, p publication) (measured, error) {
 	}
 	each := p.burst * p.rounds / max(p.instances, 1)
 	sv.made += each
-	got, err := c.await(map[string]int{everybody: each}, patience)
+	got, err := c.await(map[string]int{everybody: each})
 	if err != nil {
 		return measured{}, err
 	}

@@ -8,6 +8,7 @@ const (
 	OpPublish = "publish" // make events; answered when all are handed over
 	OpStats   = "stats"   // CPU time, allocations, clients
 	OpCollect = "collect" // collect garbage and give memory back
+	OpProfile = "profile" // end the CPU profile and begin one in File, unless that is empty
 )
 
 // Request is what a server is asked for. The fields after Op belong to
@@ -24,6 +25,7 @@ type Request struct {
 	Burst     int    `json:"burst,omitempty"`
 	Rounds    int    `json:"rounds,omitempty"`
 	Every     int64  `json:"every,omitempty"`
+	File      string `json:"file,omitempty"` // of OpProfile
 }
 
 // Answer is a server's. An Error means that it could not do what it was asked
