@@ -2,11 +2,10 @@ package crash_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
-
-	"math/rand/v2"
 
 	"github.com/chasqui/chasqui/internal/proctest"
 )
