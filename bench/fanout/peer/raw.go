@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
@@ -83,13 +84,20 @@ func (r *raw) Publish(events [][]byte) error {
 	return nil
 }
 
+// writeAll writes with the bare system call. unix.Write would first tell Go's
+// scheduler, which takes this process's only processor away from a call that
+// lasts longer than it likes: that costs up to a third more CPU, and is no part
+// of the limit.
 func writeAll(fd int, p []byte) error {
 	for len(p) > 0 {
-		n, err := unix.Write(fd, p)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return err
+		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch errno {
+		case 0:
+			p = p[n:]
+		case unix.EINTR:
+		default:
+			return errno
 		}
-		p = p[max(n, 0):]
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func verdict(b *strings.Builder, r *suite.Result, s *summary) {
 				if c.Base != "" {
 					f, unit = s.ratio(l.Name, form, c.Name, c.Base), suite.Number
 				}
-				fmt.Fprintf(b, "| %s: %s | %s | %s | %s | %s |\n", l.Title, lower(c, c.Base), form, bound(goal, unit), spread(f, unit), mark(f, goal))
+				fmt.Fprintf(b, "| %s: %s | %s | %s | %s | %s |\n", l.Title, lower(c, c.Base), form, bound(goal, unit), spread(f, unit), mark(r, f, goal))
 			}
 		}
 	}
@@ -84,8 +84,10 @@ func bound(g suite.Goal, u suite.Unit) string {
 	return "≤ " + write(g.Bound, u)
 }
 
-func mark(f figure, g suite.Goal) string {
+func mark(r *suite.Result, f figure, g suite.Goal) string {
 	switch {
+	case r.Scale.Quick:
+		return "not judged"
 	case f.n == 0:
 		return "not measured"
 	case reached(f, g):
