@@ -103,7 +103,7 @@ func (a *attempt) reset() {
 
 func writeFD(fd int, p []byte) (int, error) {
 	for {
-		n, err := unix.Write(fd, p)
+		n, err := write(fd, p)
 		if !errors.Is(err, unix.EINTR) {
 			return max(n, 0), err
 		}
