@@ -21,7 +21,7 @@ type WorkerOptions struct {
 	Lease      time.Duration   // default 60 s; renewed at a third of it
 	Linger     time.Duration   // how long an empty line is kept, default 10 s
 	// Pace is the shortest time between two loads of a line that has no
-	// backlog: what comes in between goes out together. Default 20 ms.
+	// backlog: what comes in between goes out together. Default 50 ms.
 	Pace      time.Duration
 	UserAgent string // default "chasqui"
 	// Owner names this process in leases. Leases that the same owner had when
@@ -41,7 +41,7 @@ func (o WorkerOptions) withDefaults() WorkerOptions {
 	o.Timeout, o.PauseAfter = positive(o.Timeout, 15*time.Second), positive(o.PauseAfter, std.PauseAfter)
 	o.Lease, o.Linger = positive(o.Lease, time.Minute), positive(o.Linger, 10*time.Second)
 	o.Lease = max(o.Lease, 4*o.Timeout) // a third passes between renewals
-	o.Pace = positive(o.Pace, 20*time.Millisecond)
+	o.Pace = positive(o.Pace, 50*time.Millisecond)
 	if len(o.Schedule) == 0 {
 		o.Schedule = std.Schedule
 	}
