@@ -26,6 +26,7 @@ type poller struct {
 	ready syscall.RawConn
 	epoll int // its descriptor, valid until stop
 	count atomic.Int32
+	ended atomic.Bool // stop was called
 
 	mu      sync.Mutex    // guards the rest
 	sockets []*pollSocket // by descriptor
@@ -53,6 +54,7 @@ func newPoller(h *Hub) (*poller, error) {
 
 // stop ends run. No client is left.
 func (p *poller) stop() {
+	p.ended.Store(true)
 	if err := p.file.Close(); err != nil {
 		p.hub.log.Warn("The epoll instance could not be closed", "error", err)
 	}
@@ -141,8 +143,8 @@ func (p *poller) run() {
 	events := make([]unix.EpollEvent, 128)
 	for {
 		n, err := p.wait(events)
-		if errors.Is(err, os.ErrClosed) {
-			return
+		if err != nil && p.ended.Load() {
+			return // the file was closed; os names that in several ways
 		}
 		if err != nil {
 			p.hub.log.Error("Waiting for WebSocket clients failed", "error", err)
