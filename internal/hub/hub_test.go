@@ -257,13 +257,16 @@ func TestStats(t *testing.T) {
 	for _, c := range peers {
 		c.want(numbered(10)...)
 	}
-	eventually(t, "20 frames counted", func() bool { return p.hub.Stats().Frames == 20 })
+	eventually(t, "20 frames and 10 latencies counted", func() bool {
+		st := p.hub.Stats()
+		var measured int64
+		for _, n := range st.Latency.Counts {
+			measured += n
+		}
+		return st.Frames == 20 && measured == 10
+	})
 	st := p.hub.Stats()
-	var measured int64
-	for _, n := range st.Latency.Counts {
-		measured += n
-	}
-	if st.Clients != 2 || st.ByInstance[sales] != 2 || st.Bytes != 20*(2+7) || measured != 10 || st.Latency.Sum <= 0 {
+	if st.Clients != 2 || st.ByInstance[sales] != 2 || st.Bytes != 20*(2+7) || st.Latency.Sum <= 0 {
 		t.Errorf("%+v", st)
 	}
 }

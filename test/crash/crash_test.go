@@ -73,8 +73,8 @@ func TestKillLosesNoMessage(t *testing.T) {
 		t.Fatalf("only %d messages were sent during %d kills", len(sent), kills)
 	}
 	stored := waitStored(t, filepath.Join(data, "chasqui.db"), len(sent))
-	eventually(t, func() bool { return hook.count() >= len(sent) },
-		func() string { return fmt.Sprintf("%d of %d messages were delivered", hook.count(), len(sent)) })
+	eventually(t, func() bool { return hook.missing(sent) == 0 },
+		func() string { return fmt.Sprintf("%d of %d messages were not delivered", hook.missing(sent), len(sent)) })
 	g.Terminate()
 	hook.check(t, sent)
 	for _, id := range sent {

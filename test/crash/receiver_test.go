@@ -70,6 +70,19 @@ func (r *receiver) count() int {
 	return len(r.hooks)
 }
 
+// missing is how many of the messages have not come.
+func (r *receiver) missing(sent []string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, id := range sent {
+		if len(r.hooks[id]) == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // check compares what came with what was sent: nothing is missing, a repeat
 // bears the same webhook-id, and the order of first arrivals is that of the
 // events.
@@ -83,6 +96,15 @@ func (r *receiver) check(t *testing.T, sent []string) {
 	for _, id := range sent {
 		if n := len(r.hooks[id]); n != 1 {
 			t.Errorf("message %s came under %d webhook-ids", id, n)
+		}
+	}
+	known := map[string]bool{}
+	for _, id := range sent {
+		known[id] = true
+	}
+	for id := range r.hooks {
+		if !known[id] {
+			t.Logf("message %s came, which is not among those sent", id)
 		}
 	}
 	for i := 1; i < len(r.sequences); i++ {
