@@ -74,7 +74,9 @@ func TestKillLosesNoMessage(t *testing.T) {
 	}
 	stored := waitStored(t, filepath.Join(data, "chasqui.db"), len(sent))
 	eventually(t, func() bool { return hook.missing(sent) == 0 },
-		func() string { return fmt.Sprintf("%d of %d messages were not delivered", hook.missing(sent), len(sent)) })
+		func() string {
+			return fmt.Sprintf("%d of %d messages were not delivered", hook.missing(sent), len(sent))
+		})
 	g.Terminate()
 	hook.check(t, sent)
 	for _, id := range sent {

@@ -54,7 +54,9 @@ func TestFullDiskLosesNothing(t *testing.T) {
 	close(stop)
 	<-done
 	eventually(t, func() bool { return hook.missing(sent) == 0 },
-		func() string { return fmt.Sprintf("%d of %d messages were not delivered", hook.missing(sent), len(sent)) })
+		func() string {
+			return fmt.Sprintf("%d of %d messages were not delivered", hook.missing(sent), len(sent))
+		})
 	stored := waitStored(t, filepath.Join(data, "chasqui.db"), len(sent))
 	for _, id := range sent {
 		if n := stored[id]; n != 1 {
